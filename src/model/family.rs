@@ -1,0 +1,165 @@
+//! Metric families, their series and values: what a parser yields and what an exposition shows.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::BorrowedLabel;
+
+/// The type of a metric family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MetricType {
+    /// Only ever grows; pushes add up.
+    Counter,
+    /// Goes up and down; the newest push counts.
+    Gauge,
+    /// Counts per bucket, with sum and count.
+    Histogram,
+    /// Quantiles, with sum and count.
+    Summary,
+    /// Of no declared type.
+    Untyped,
+}
+
+impl MetricType {
+    /// The word for it in a `# TYPE` line of text format 0.0.4.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Summary => "summary",
+            Self::Untyped => "untyped",
+        }
+    }
+}
+
+impl fmt::Display for MetricType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Everything in one body, grouped by family. The labels of all series stand in one vector, so that
+/// reading a body allocates per family and not per series.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Families<'a> {
+    /// The families, in the order in which their names first appear.
+    pub families: Vec<MetricFamily<'a>>,
+    /// The labels that [`Series::labels`] points into.
+    pub labels: Vec<BorrowedLabel<'a>>,
+}
+
+impl<'a> Families<'a> {
+    /// The labels of a series, in the order pushed; names are unique, values may be empty.
+    pub fn labels_of(&self, series: &Series) -> &[BorrowedLabel<'a>] {
+        &self.labels[series.labels.start as usize..series.labels.end as usize]
+    }
+
+    /// How many series there are in all families.
+    pub fn series_count(&self) -> usize {
+        self.families.iter().map(|family| family.series.len()).sum()
+    }
+}
+
+/// A metric family: all series of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricFamily<'a> {
+    /// The metric's name (for a histogram or summary without `_bucket`, `_sum`, `_count`).
+    pub name: Cow<'a, str>,
+    /// The type declared, [`MetricType::Untyped`] where none was.
+    pub metric_type: MetricType,
+    /// Whether the type was declared, as against assumed.
+    pub type_is_declared: bool,
+    /// The HELP text, unescaped, if there was one.
+    pub help: Option<Cow<'a, str>>,
+    /// At least one series.
+    pub series: Vec<Series>,
+}
+
+/// One series: a label set with its value. A histogram or summary is one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Where in [`Families::labels`] its labels are; without `le` and `quantile` of a histogram or summary.
+    pub labels: Range<u32>,
+    /// The value; its variant agrees with the family's type.
+    pub value: Value,
+    /// The 1-based line of the body that its first sample stands on.
+    pub line: u32,
+    /// Whether any of its samples carried a timestamp.
+    pub has_timestamp: bool,
+}
+
+/// What one series holds, as pushed or as exposed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// The value of a counter.
+    Counter(f64),
+    /// The value of a gauge.
+    Gauge(f64),
+    /// The value of an untyped metric.
+    Untyped(f64),
+    /// A classic histogram.
+    Histogram(Histogram),
+    /// A summary.
+    Summary(Summary),
+}
+
+/// A classic histogram as written in an exposition: cumulative, in the order pushed, not yet checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Histogram {
+    /// The `_bucket` samples, `+Inf` among them if it was written.
+    pub buckets: Vec<Bucket>,
+    /// The `_sum` sample, if there was one.
+    pub sum: Option<f64>,
+    /// The `_count` sample, if there was one.
+    pub count: Option<f64>,
+    /// The first thing wrong with the samples, if anything is.
+    pub defect: Option<Defect>,
+}
+
+/// What is wrong with the samples that make up one histogram or summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// A sample under the family's bare name (for a summary: without a label `quantile`), which means nothing.
+    BareSample,
+    /// A `_bucket` sample has no label `le`.
+    BucketWithoutLe,
+    /// A second `_sum` sample.
+    SecondSum,
+    /// A second `_count` sample.
+    SecondCount,
+}
+
+/// One `_bucket` sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// The label `le`: the inclusive upper bound.
+    pub upper_bound: f64,
+    /// Observations at or below the bound.
+    pub cumulative_count: f64,
+}
+
+/// A summary as written in an exposition, in the order pushed, not yet checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// The samples with a label `quantile`.
+    pub quantiles: Vec<Quantile>,
+    /// The `_sum` sample, if there was one.
+    pub sum: Option<f64>,
+    /// The `_count` sample, if there was one.
+    pub count: Option<f64>,
+    /// The first thing wrong with the samples, if anything is.
+    pub defect: Option<Defect>,
+}
+
+/// One sample with a label `quantile`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// The label `quantile`, 0 to 1.
+    pub quantile: f64,
+    /// The value at that quantile.
+    pub value: f64,
+}

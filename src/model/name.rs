@@ -1,0 +1,53 @@
+//! Which names are valid, by the Prometheus data model (without UTF-8 names).
+
+/// Whether `name` matches `[a-zA-Z_:][a-zA-Z0-9_:]*`, the rule for metric names.
+pub fn is_metric_name(name: &str) -> bool {
+    is_name(name, |byte| byte == b':')
+}
+
+/// Whether `name` matches `[a-zA-Z_][a-zA-Z0-9_]*`, the rule for label names.
+pub fn is_label_name(name: &str) -> bool {
+    is_name(name, |_| false)
+}
+
+/// Whether `name` is a label name that a push may set: valid, and not starting with `__`, which is
+/// reserved for internal use by the data model.
+pub fn is_pushable_label_name(name: &str) -> bool {
+    is_label_name(name) && !name.starts_with("__")
+}
+
+fn is_name(name: &str, also: impl Fn(u8) -> bool) -> bool {
+    let start = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || also(byte);
+    match name.as_bytes() {
+        [] => false,
+        [first, rest @ ..] => start(*first) && rest.iter().all(|&byte| start(byte) || byte.is_ascii_digit()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metric_names_may_hold_colons_and_label_names_may_not() {
+        assert!(is_metric_name("job:m_total"));
+        assert!(is_metric_name(":m"));
+        assert!(!is_label_name("a:b"));
+        assert!(is_label_name("_a9"));
+    }
+
+    #[test]
+    fn names_do_not_start_with_a_digit_nor_hold_other_characters() {
+        for name in ["", "1a", "a-b", "a.b", "é", "a b", "a\n"] {
+            assert!(!is_metric_name(name), "{name:?}");
+            assert!(!is_label_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn two_leading_underscores_are_reserved() {
+        assert!(is_label_name("__a"));
+        assert!(!is_pushable_label_name("__a"));
+        assert!(is_pushable_label_name("_a"));
+    }
+}

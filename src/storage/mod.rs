@@ -1,0 +1,52 @@
+//! Keeping records: the contract that every storage engine fulfils, and the engines.
+//!
+//! An engine sees keys, bytes and batches. It knows nothing of metrics, of groups or of what a key means.
+//!
+//! # The contract
+//!
+//! * One owner. All calls come from one thread at a time; an engine needs no locks of its own. Nobody else
+//!   writes the store while it is open: an engine that keeps files takes a lock that excludes other
+//!   processes, and refuses to open where it cannot.
+//! * [`Engine::load`] comes first, once, before any commit. It hands over every record, once, in ascending
+//!   bytewise order of the keys. What it hands over is exactly what the commits that returned `Ok` have left;
+//!   where the engine can see that it is not (a checksum, a count, a missing file), it fails and
+//!   leaves the store as it is.
+//! * [`Engine::commit`] applies a batch as one: after a crash at any moment either all of its writes are
+//!   there or none. When it returns `Ok` the batch outlives a loss of power. Within a batch each key
+//!   stands at most once.
+//! * After a failed commit the batch is in doubt: it may be there, whole, or not. The engine then refuses
+//!   every further commit until [`Engine::reopen`] has succeeded. The owner settles the doubt by
+//!   writing the records in doubt anew.
+//! * [`Engine::reopen`] may be called any number of times; it fails for as long as the cause stands (a
+//!   disk is full, say), and it fails for good where the store is not what this process has left.
+//! * [`Engine::close`] releases the store. Dropping an engine without it is what a crash does: nothing
+//!   that was committed is lost.
+
+mod batch;
+mod error;
+mod memory;
+
+pub use batch::{Batch, Write};
+pub use error::{CommitError, LoadError, OpenError};
+pub use memory::MemoryEngine;
+
+/// What [`Engine::load`] calls for each record, with its key and value.
+pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) + 'v;
+
+/// A store of records. The promises stand in the [module's text](self).
+pub trait Engine: Send {
+    /// Hands every record to `visit`, in ascending order of the keys.
+    fn load(&mut self, visit: &mut Visitor<'_>) -> Result<(), LoadError>;
+
+    /// Applies the batch atomically and makes it durable.
+    fn commit(&mut self, batch: &Batch) -> Result<(), CommitError>;
+
+    /// Opens the store again after a failed commit.
+    fn reopen(&mut self) -> Result<(), CommitError>;
+
+    /// Bytes that the store takes on disk; 0 where it has none.
+    fn stored_bytes(&self) -> u64;
+
+    /// Releases the store.
+    fn close(self: Box<Self>) -> Result<(), CommitError>;
+}
