@@ -92,7 +92,7 @@ pub struct Series {
     pub has_timestamp: bool,
 }
 
-/// What one series holds, as pushed or as exposed.
+/// What one series holds, as pushed or as exposed. Most series are numbers, so what is larger is boxed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// The value of a counter.
@@ -102,9 +102,9 @@ pub enum Value {
     /// The value of an untyped metric.
     Untyped(f64),
     /// A classic histogram.
-    Histogram(Histogram),
+    Histogram(Box<Histogram>),
     /// A summary.
-    Summary(Summary),
+    Summary(Box<Summary>),
 }
 
 /// A classic histogram as written in an exposition: cumulative, in the order pushed, not yet checked.
@@ -123,7 +123,8 @@ pub struct Histogram {
 /// What is wrong with the samples that make up one histogram or summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defect {
-    /// A sample under the family's bare name (for a summary: without a label `quantile`), which means nothing.
+    /// A sample under the family's bare name (for a summary: without a label `quantile`), which means
+    /// nothing.
     BareSample,
     /// A `_bucket` sample has no label `le`.
     BucketWithoutLe,

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// One label as it stands in a body: it borrows from the body unless an escape had to be resolved.
+/// One label as it stands in a body: it borrows from the body, unless an escape had to be resolved in its
+/// value. In a name that would not be valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BorrowedLabel<'a> {
     /// The label's name.
-    pub name: Cow<'a, str>,
+    pub name: &'a str,
     /// The label's value, unescaped. May be empty, which means "no label".
     pub value: Cow<'a, str>,
 }
