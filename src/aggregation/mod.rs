@@ -1,28 +1,27 @@
 //! Merging: what one push adds to what is there, per metric type.
+//!
+//! The state of an output series is an element of a commutative monoid: applying pushes in any order and
+//! any grouping gives the same state. One file for each type, with one outline: make a contribution of a
+//! pushed value, absorb it, combine two states, expose.
+//!
+//! Knows nothing of formats, storage or clocks; a push's [`Stamp`](crate::model::Stamp) is an argument.
 
-use serde::{Deserialize, Serialize};
+mod contribution;
+mod counter;
+mod error;
+mod exact_sum;
+mod gauge;
+mod histogram;
+#[cfg(test)]
+mod properties;
+mod state;
+mod summary;
+mod untyped;
+mod wide;
 
-/// How untyped metrics merge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum UntypedMode {
-    /// They add up, as counters do.
-    #[default]
-    Sum,
-    /// The newest push counts, as with gauges.
-    Last,
-    /// Those named `*_total`, `*_count`, `*_sum` and `*_bucket` add up, of the others the newest push counts.
-    BySuffix,
-}
-
-/// Why a pushed value is not one that its metric type can have.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ValueError {
-    /// A counter, bucket or count below zero.
-    #[error("{what} is negative: {value}")]
-    Negative {
-        /// What it is the value of.
-        what: &'static str,
-        /// The value.
-        value: f64,
-    },
-}
+pub use contribution::Contribution;
+pub use error::ValueError;
+pub use histogram::HistogramContribution;
+pub use state::{Absorbed, State};
+pub use summary::SummaryContribution;
+pub use untyped::UntypedMode;

@@ -1,0 +1,75 @@
+//! Merging one contribution into one series: what each sample of a push costs at least.
+
+use divan::{Bencher, black_box};
+use tallygate::aggregation::{Contribution, State, UntypedMode};
+use tallygate::model::{Bucket, Histogram, MetricType, Stamp, Value};
+
+/// Contributions that are absorbed in one iteration, so that what is measured is longer than the clock's
+/// step.
+const TURNS: usize = 1_000;
+
+fn main() {
+    divan::main();
+}
+
+fn contribution(value: &Value, metric_type: MetricType) -> Contribution {
+    Contribution::new(value, metric_type, "m", UntypedMode::Sum).expect("it is a value of that type")
+}
+
+fn absorb(bencher: Bencher<'_, '_>, metric_type: MetricType, contributions: &[Contribution]) {
+    bencher.counter(divan::counter::ItemsCount::new(TURNS)).bench_local(|| {
+        let mut state = State::new(metric_type, &contributions[0], Stamp(0));
+        for turn in 0..TURNS {
+            black_box(
+                state.absorb(black_box(&contributions[turn % contributions.len()]), Stamp(turn as u64)),
+            );
+        }
+        state
+    });
+}
+
+fn counters(values: &[f64]) -> Vec<Contribution> {
+    values.iter().map(|&value| contribution(&Value::Counter(value), MetricType::Counter)).collect()
+}
+
+/// Integers: the sum is one floating-point number.
+#[divan::bench]
+fn counter_of_integers(bencher: Bencher<'_, '_>) {
+    absorb(bencher, MetricType::Counter, &counters(&[1.0, 7.0, 42.0, 1_000.0]));
+}
+
+/// Fractions, as seconds are: the sum is two.
+#[divan::bench]
+fn counter_of_fractions(bencher: Bencher<'_, '_>) {
+    absorb(bencher, MetricType::Counter, &counters(&[0.1, 0.25, 3.7, 0.001_3]));
+}
+
+/// Numbers so far apart that the sum is a wide one.
+#[divan::bench]
+fn counter_of_all_magnitudes(bencher: Bencher<'_, '_>) {
+    absorb(bencher, MetricType::Counter, &counters(&[1e-300, 0.1, 1e17, 1e300, 5e-324]));
+}
+
+#[divan::bench]
+fn gauge(bencher: Bencher<'_, '_>) {
+    absorb(bencher, MetricType::Gauge, &[contribution(&Value::Gauge(1.5), MetricType::Gauge)]);
+}
+
+/// A histogram with so many buckets, `+Inf` aside; every `step`th bound of those that there are.
+fn histogram(buckets: usize, step: usize) -> Contribution {
+    let bounds = (0..buckets).filter(|bound| bound % step == 0);
+    #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+    let buckets = bounds.map(|bound| Bucket { upper_bound: bound as f64, cumulative_count: bound as f64 });
+    let value = Histogram { buckets: buckets.collect(), sum: Some(1.25), count: Some(1_000.0), defect: None };
+    contribution(&Value::Histogram(Box::new(value)), MetricType::Histogram)
+}
+
+#[divan::bench(args = [10, 100])]
+fn histogram_of_equal_bounds(bencher: Bencher<'_, '_>, buckets: usize) {
+    absorb(bencher, MetricType::Histogram, &[histogram(buckets, 1)]);
+}
+
+#[divan::bench(args = [10, 100])]
+fn histogram_of_other_bounds(bencher: Bencher<'_, '_>, buckets: usize) {
+    absorb(bencher, MetricType::Histogram, &[histogram(buckets, 1), histogram(buckets, 3)]);
+}

@@ -1,0 +1,102 @@
+//! What one accepted series of a push adds.
+
+use crate::model::{MetricType, Value};
+
+use super::error::ValueError;
+use super::histogram::HistogramContribution;
+use super::summary::SummaryContribution;
+use super::untyped::UntypedMode;
+use super::{counter, gauge, untyped};
+
+/// What one accepted series of a push adds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Contribution {
+    /// A number that adds up; finite.
+    Add(f64),
+    /// A number that replaces; any, with one bit pattern for all that are not numbers.
+    Set(f64),
+    /// Observations of a histogram.
+    Histogram(Box<HistogramContribution>),
+    /// Observations of a summary.
+    Summary(Box<SummaryContribution>),
+}
+
+impl Contribution {
+    /// Checks a pushed value against the family's settled type and makes a contribution of it. An untyped
+    /// value in a family that is a counter or a gauge is one.
+    pub fn new(
+        value: &Value,
+        settled: MetricType,
+        name: &str,
+        mode: UntypedMode,
+    ) -> Result<Self, ValueError> {
+        match (settled, value) {
+            (MetricType::Counter, Value::Counter(value) | Value::Untyped(value)) => {
+                counter::contribution(*value).map(Self::Add)
+            }
+            (MetricType::Gauge, Value::Gauge(value) | Value::Untyped(value)) => {
+                Ok(Self::Set(gauge::contribution(*value)))
+            }
+            (MetricType::Untyped, Value::Untyped(value)) => untyped::contribution(*value, name, mode),
+            (MetricType::Histogram, Value::Histogram(value)) => {
+                HistogramContribution::new(value).map(|histogram| Self::Histogram(Box::new(histogram)))
+            }
+            (MetricType::Summary, Value::Summary(value)) => {
+                SummaryContribution::new(value).map(|summary| Self::Summary(Box::new(summary)))
+            }
+            (
+                MetricType::Counter
+                | MetricType::Gauge
+                | MetricType::Untyped
+                | MetricType::Histogram
+                | MetricType::Summary,
+                value,
+            ) => Err(ValueError::OtherType { pushed: type_of(value).as_str(), settled: settled.as_str() }),
+        }
+    }
+
+    /// How many buckets (`+Inf` included) or quantiles it has; 0 for what is one number.
+    pub fn parts(&self) -> usize {
+        match self {
+            Self::Histogram(histogram) => histogram.bounds(),
+            Self::Summary(summary) => summary.quantiles(),
+            Self::Add(_) | Self::Set(_) => 0,
+        }
+    }
+}
+
+fn type_of(value: &Value) -> MetricType {
+    match value {
+        Value::Counter(_) => MetricType::Counter,
+        Value::Gauge(_) => MetricType::Gauge,
+        Value::Untyped(_) => MetricType::Untyped,
+        Value::Histogram(_) => MetricType::Histogram,
+        Value::Summary(_) => MetricType::Summary,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(value: &Value, settled: MetricType) -> Result<Contribution, ValueError> {
+        Contribution::new(value, settled, "m", UntypedMode::Sum)
+    }
+
+    #[test]
+    fn an_untyped_value_takes_the_type_of_its_family() {
+        let value = Value::Untyped(2.0);
+        assert_eq!(new(&value, MetricType::Counter), Ok(Contribution::Add(2.0)));
+        assert_eq!(new(&value, MetricType::Gauge), Ok(Contribution::Set(2.0)));
+        assert_eq!(new(&value, MetricType::Untyped), Ok(Contribution::Add(2.0)));
+        assert!(matches!(new(&value, MetricType::Histogram), Err(ValueError::OtherType { .. })));
+        assert!(new(&Value::Untyped(-2.0), MetricType::Counter).is_err());
+        assert!(new(&Value::Untyped(-2.0), MetricType::Untyped).is_ok());
+    }
+
+    #[test]
+    fn types_do_not_mix() {
+        assert!(matches!(new(&Value::Gauge(1.0), MetricType::Counter), Err(ValueError::OtherType { .. })));
+        assert!(matches!(new(&Value::Counter(1.0), MetricType::Untyped), Err(ValueError::OtherType { .. })));
+    }
+}

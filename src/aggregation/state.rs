@@ -1,0 +1,233 @@
+//! The state of one output series.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{MetricType, Stamp, Value};
+
+use super::contribution::Contribution;
+use super::counter::Counter;
+use super::error::ValueError;
+use super::gauge::Gauge;
+use super::histogram::Histogram;
+use super::summary::Summary;
+use super::untyped::Untyped;
+
+/// The state of one output series: an element of a commutative monoid. There is one for each series in
+/// memory, so what is large is boxed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum State {
+    /// A counter.
+    Counter(Counter),
+    /// A gauge.
+    Gauge(Gauge),
+    /// An untyped metric.
+    Untyped(Untyped),
+    /// A classic histogram.
+    Histogram(Box<Histogram>),
+    /// A summary.
+    Summary(Box<Summary>),
+}
+
+/// What absorbing a contribution has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Absorbed {
+    /// Whether a total has reached the largest number that can be shown.
+    pub saturated: bool,
+}
+
+impl State {
+    /// The state of a series that holds one contribution.
+    pub fn new(settled: MetricType, first: &Contribution, stamp: Stamp) -> Self {
+        let mut state = match (settled, first) {
+            (MetricType::Counter, _) => Self::Counter(Counter::default()),
+            (MetricType::Gauge, Contribution::Set(value)) => Self::Gauge(Gauge::new(*value, stamp)),
+            (MetricType::Untyped, Contribution::Set(value)) => Self::Untyped(Untyped::last(*value, stamp)),
+            (MetricType::Untyped, _) => Self::Untyped(Untyped::sum()),
+            (MetricType::Histogram, _) => Self::Histogram(Box::default()),
+            (MetricType::Summary, _) => Self::Summary(Box::default()),
+            (MetricType::Gauge, contribution) => mismatch(MetricType::Gauge, contribution),
+        };
+        state.absorb(first, stamp);
+        state
+    }
+
+    /// Its type.
+    pub fn metric_type(&self) -> MetricType {
+        match self {
+            Self::Counter(_) => MetricType::Counter,
+            Self::Gauge(_) => MetricType::Gauge,
+            Self::Untyped(_) => MetricType::Untyped,
+            Self::Histogram(_) => MetricType::Histogram,
+            Self::Summary(_) => MetricType::Summary,
+        }
+    }
+
+    /// Whether it is a state that this code makes, as against one that only a store could hold.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::Counter(counter) => counter.is_sound(),
+            Self::Gauge(_) => true,
+            Self::Untyped(untyped) => untyped.is_sound(),
+            Self::Histogram(histogram) => histogram.is_sound(),
+            Self::Summary(summary) => summary.is_sound(),
+        }
+    }
+
+    /// Roughly the bytes that it takes.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Counter(_) | Self::Gauge(_) | Self::Untyped(_) => 0,
+                Self::Histogram(histogram) => histogram.weight(),
+                Self::Summary(summary) => summary.weight(),
+            }
+    }
+
+    /// Whether a contribution can be absorbed: a histogram may have so many distinct bounds and no more.
+    pub fn check(&self, contribution: &Contribution, bounds_max: usize) -> Result<(), ValueError> {
+        let (Self::Histogram(own), Contribution::Histogram(pushed)) = (self, contribution) else {
+            return Ok(());
+        };
+        let found = own.bounds_with(pushed);
+        if found <= bounds_max || found == own.bounds() {
+            Ok(())
+        } else {
+            Err(ValueError::TooManyBounds { found, max: bounds_max })
+        }
+    }
+
+    /// Takes in a contribution, which was made for this type.
+    pub fn absorb(&mut self, contribution: &Contribution, stamp: Stamp) -> Absorbed {
+        let saturated = match (self, contribution) {
+            (Self::Counter(counter), Contribution::Add(value)) => counter.absorb(*value),
+            (Self::Gauge(gauge), Contribution::Set(value)) => {
+                gauge.absorb(*value, stamp);
+                false
+            }
+            (Self::Untyped(untyped), Contribution::Add(value)) => untyped.add(*value),
+            (Self::Untyped(untyped), Contribution::Set(value)) => {
+                untyped.set(*value, stamp);
+                false
+            }
+            (Self::Histogram(histogram), Contribution::Histogram(pushed)) => histogram.absorb(pushed),
+            (Self::Summary(summary), Contribution::Summary(pushed)) => summary.absorb(pushed),
+            (
+                state @ (Self::Counter(_)
+                | Self::Gauge(_)
+                | Self::Untyped(_)
+                | Self::Histogram(_)
+                | Self::Summary(_)),
+                contribution,
+            ) => mismatch(state.metric_type(), contribution),
+        };
+        Absorbed { saturated }
+    }
+
+    /// Takes in another state of the same series, as another gateway may hold it.
+    pub fn combine(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Counter(own), Self::Counter(other)) => own.combine(other),
+            (Self::Gauge(own), Self::Gauge(other)) => own.combine(other),
+            (Self::Untyped(own), Self::Untyped(other)) => own.combine(other),
+            (Self::Histogram(own), Self::Histogram(other)) => own.combine(other),
+            (Self::Summary(own), Self::Summary(other)) => own.combine(other),
+            (
+                own @ (Self::Counter(_)
+                | Self::Gauge(_)
+                | Self::Untyped(_)
+                | Self::Histogram(_)
+                | Self::Summary(_)),
+                other,
+            ) => unreachable!("a {} was to be combined with a {}", own.metric_type(), other.metric_type()),
+        }
+    }
+
+    /// What is shown of it.
+    pub fn expose(&self) -> Value {
+        match self {
+            Self::Counter(counter) => counter.expose(),
+            Self::Gauge(gauge) => gauge.expose(),
+            Self::Untyped(untyped) => untyped.expose(),
+            Self::Histogram(histogram) => histogram.expose(),
+            Self::Summary(summary) => summary.expose(),
+        }
+    }
+}
+
+fn mismatch<T>(metric_type: MetricType, contribution: &Contribution) -> T {
+    unreachable!("a contribution is made for its family's type: {contribution:?} for a {metric_type}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::untyped::UntypedMode;
+    use super::*;
+
+    #[test]
+    fn it_is_small() {
+        assert!(size_of::<State>() <= 32, "{}", size_of::<State>());
+    }
+
+    #[test]
+    fn too_many_bounds_are_refused_before_anything_is_added() {
+        let histogram = |bound: f64| {
+            let buckets = vec![crate::model::Bucket { upper_bound: bound, cumulative_count: 1.0 }];
+            let value = crate::model::Histogram { buckets, count: Some(1.0), ..Default::default() };
+            let value = Value::Histogram(Box::new(value));
+            Contribution::new(&value, MetricType::Histogram, "h", UntypedMode::Sum).unwrap()
+        };
+        let state = State::new(MetricType::Histogram, &histogram(1.0), Stamp(1));
+        assert_eq!(state.check(&histogram(2.0), 3), Ok(()));
+        assert_eq!(state.check(&histogram(2.0), 2), Err(ValueError::TooManyBounds { found: 3, max: 2 }));
+    }
+
+    fn any_contribution(settled: MetricType) -> BoxedStrategy<Contribution> {
+        let value = prop_oneof![any::<f64>(), (0_u32..1000).prop_map(f64::from)];
+        match settled {
+            MetricType::Counter => value
+                .prop_filter("finite", |value| value.is_finite())
+                .prop_map(|value| Contribution::Add(value.abs()))
+                .boxed(),
+            MetricType::Gauge => {
+                value.prop_map(|value| Contribution::Set(super::super::gauge::contribution(value))).boxed()
+            }
+            MetricType::Untyped | MetricType::Histogram | MetricType::Summary => {
+                unreachable!("tested beside the types")
+            }
+        }
+    }
+
+    fn any_pushes() -> impl Strategy<Value = (MetricType, Vec<Contribution>)> {
+        prop_oneof![Just(MetricType::Counter), Just(MetricType::Gauge)].prop_flat_map(|settled| {
+            (Just(settled), proptest::collection::vec(any_contribution(settled), 2..10))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_partition_gives_the_same_state(
+            (settled, pushes) in any_pushes(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let stamped: Vec<_> = pushes.iter().zip((1..).map(Stamp)).collect();
+            let of = |part: &[(&Contribution, Stamp)]| {
+                let mut state = State::new(settled, part[0].0, part[0].1);
+                for (contribution, stamp) in &part[1..] {
+                    state.absorb(contribution, *stamp);
+                }
+                state
+            };
+            let whole = of(&stamped);
+            let reversed: Vec<_> = stamped.iter().rev().copied().collect();
+            prop_assert_eq!(&of(&reversed), &whole);
+            let (left, right) = stamped.split_at(1 + cut.index(stamped.len() - 1));
+            let mut combined = of(right);
+            combined.combine(&of(left));
+            prop_assert_eq!(&combined, &whole);
+            let bytes = postcard::to_stdvec(&whole).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<State>(&bytes).unwrap(), whole);
+        }
+    }
+}
