@@ -16,8 +16,12 @@ pub struct Write {
 }
 
 impl Batch {
+    /// Bytes of a key at most.
+    pub const KEY_BYTES_MAX: usize = 256;
+
     /// Adds a record's new value. The key must not be in the batch yet.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        debug_assert!((1..=Self::KEY_BYTES_MAX).contains(&key.len()));
         self.writes.push(Write { key, value: Some(value) });
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why a store could not be opened. Nothing in it was changed.
+/// Why a store could not be opened. What is in it was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory cannot be created, read or written.
@@ -19,7 +19,18 @@ pub enum OpenError {
         /// The store's directory.
         path: PathBuf,
     },
-    /// What is there is damaged, incomplete, or not a store.
+    /// The directory holds something else. It is nobody's business to move it aside.
+    #[error(
+        "{path} is not a store and not empty (it holds {found}); name a directory of its own for the store",
+        path = path.display()
+    )]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
+        /// One of the names in it that are not a store's.
+        found: String,
+    },
+    /// What is there is a store, damaged or incomplete.
     #[error("the store {path} is damaged: {reason}", path = path.display())]
     Damaged {
         /// The store's directory.

@@ -1,4 +1,4 @@
-//! An engine without a disk: for a gateway that keeps nothing, and for tests.
+//! Engines without a disk: one that keeps nothing, and one that keeps its records in memory, for tests.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,36 @@ use super::{Batch, CommitError, Engine, LoadError, Visitor};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryEngine {
     records: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// Keeps nothing: for a gateway that forgets everything at its stop.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoEngine;
+
+impl Engine for NoEngine {
+    fn load(&mut self, _: &mut Visitor<'_>) -> Result<(), LoadError> {
+        Ok(())
+    }
+
+    fn commit(&mut self, _: &Batch) -> Result<(), CommitError> {
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), CommitError> {
+        Ok(())
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        0
+    }
+
+    fn is_lasting(&self) -> bool {
+        false
+    }
+
+    fn close(self: Box<Self>) -> Result<(), CommitError> {
+        Ok(())
+    }
 }
 
 impl Engine for MemoryEngine {

@@ -11,6 +11,7 @@
 //!   bytewise order of the keys. What it hands over is exactly what the commits that returned `Ok` have left;
 //!   where the engine can see that it is not (a checksum, a count, a missing file), it fails and
 //!   leaves the store as it is.
+//! * A key has 1 to 256 bytes. A value may have any length.
 //! * [`Engine::commit`] applies a batch as one: after a crash at any moment either all of its writes are
 //!   there or none. When it returns `Ok` the batch outlives a loss of power. Within a batch each key
 //!   stands at most once.
@@ -25,10 +26,13 @@
 mod batch;
 mod error;
 mod memory;
+mod sled_engine;
+pub mod testing;
 
 pub use batch::{Batch, Write};
 pub use error::{CommitError, LoadError, OpenError};
-pub use memory::MemoryEngine;
+pub use memory::{MemoryEngine, NoEngine};
+pub use sled_engine::{Disk, SledEngine, SledOptions, SystemDisk, quarantine};
 
 /// What [`Engine::load`] calls for each record, with its key and value.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) + 'v;
@@ -47,6 +51,15 @@ pub trait Engine: Send {
     /// Bytes that the store takes on disk; 0 where it has none.
     fn stored_bytes(&self) -> u64;
 
+    /// Whether anything that is committed outlives the engine. Where not, its owner need not commit at the
+    /// end.
+    fn is_lasting(&self) -> bool {
+        true
+    }
+
     /// Releases the store.
     fn close(self: Box<Self>) -> Result<(), CommitError>;
 }
+
+#[cfg(test)]
+mod tests;

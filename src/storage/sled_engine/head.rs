@@ -1,0 +1,123 @@
+//! The head record: what every batch says about the whole store.
+//!
+//! sled gives back an older or a torn state without an error when its file is damaged. The head stands in
+//! the same batch as the records it describes, so a state whose records do not add up to its head is not
+//! one that was committed.
+
+use twox_hash::XxHash3_128;
+
+/// The format of the rows that this version writes, and the newest that it reads.
+pub(super) const ROW_FORMAT: u32 = 1;
+
+/// Bytes of an encoded head without its check.
+const BODY_BYTES: usize = 4 + 8 + 8 + 16;
+/// Bytes of the check that ends every encoded head.
+const CHECK_BYTES: usize = 16;
+/// Bytes of an encoded head.
+pub(super) const HEAD_BYTES: usize = BODY_BYTES + CHECK_BYTES;
+
+/// A committed state in short. Two states of one store with equal heads hold the same records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    /// How many batches have been committed.
+    pub(super) sequence: u64,
+    /// How many records there are.
+    pub(super) records: u64,
+    /// The wrapping sum of the [hashes](record_hash) of all records.
+    pub(super) sum: u128,
+}
+
+/// Why bytes are not a head of this version.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum HeadError {
+    /// The check does not fit, or the length is wrong.
+    Damaged,
+    /// A newer version wrote it, in this format.
+    Newer(u32),
+}
+
+impl Head {
+    /// The bytes of the head: format, sequence, records and sum in little-endian order, then a check over
+    /// them.
+    pub(super) fn encode(&self) -> [u8; HEAD_BYTES] {
+        let mut bytes = [0; HEAD_BYTES];
+        bytes[0..4].copy_from_slice(&ROW_FORMAT.to_le_bytes());
+        bytes[4..12].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[12..20].copy_from_slice(&self.records.to_le_bytes());
+        bytes[20..36].copy_from_slice(&self.sum.to_le_bytes());
+        let check = XxHash3_128::oneshot(&bytes[..BODY_BYTES]);
+        bytes[BODY_BYTES..].copy_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    /// Reads an encoded head. The check comes last in every format, so damage is told from a newer format.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Head, HeadError> {
+        let (body, check) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(HeadError::Damaged)?;
+        if XxHash3_128::oneshot(body) != u128::from_le_bytes(*check) {
+            return Err(HeadError::Damaged);
+        }
+        let (format, rest) = body.split_first_chunk::<4>().ok_or(HeadError::Damaged)?;
+        match u32::from_le_bytes(*format) {
+            ROW_FORMAT => {}
+            newer if newer > ROW_FORMAT => return Err(HeadError::Newer(newer)),
+            _ => return Err(HeadError::Damaged),
+        }
+        let (sequence, rest) = rest.split_first_chunk::<8>().ok_or(HeadError::Damaged)?;
+        let (records, rest) = rest.split_first_chunk::<8>().ok_or(HeadError::Damaged)?;
+        let sum: &[u8; 16] = rest.try_into().map_err(|_| HeadError::Damaged)?;
+        Ok(Head {
+            sequence: u64::from_le_bytes(*sequence),
+            records: u64::from_le_bytes(*records),
+            sum: u128::from_le_bytes(*sum),
+        })
+    }
+}
+
+/// The hash of one record. The key's length goes in as well: no record's bytes can pass for another's.
+pub(super) fn record_hash(key: &[u8], value: &[u8]) -> u128 {
+    let mut hasher = XxHash3_128::new();
+    hasher.write(&(key.len() as u64).to_le_bytes());
+    hasher.write(key);
+    hasher.write(value);
+    hasher.finish_128()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Head = Head { sequence: 7, records: 3, sum: 1 << 100 };
+
+    #[test]
+    fn a_head_is_read_as_it_was_written() {
+        assert_eq!(Head::decode(&HEAD.encode()), Ok(HEAD));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_seen() {
+        let good = HEAD.encode();
+        for bit in 0..HEAD_BYTES * 8 {
+            let mut bad = good;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Head::decode(&bad), Err(HeadError::Damaged), "bit {bit}");
+        }
+        for length in 0..HEAD_BYTES {
+            assert_eq!(Head::decode(&good[..length]), Err(HeadError::Damaged), "length {length}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_of_another_length_is_told_from_damage() {
+        let mut body = 9_u32.to_le_bytes().to_vec();
+        body.extend_from_slice(b"something that comes later");
+        let check = XxHash3_128::oneshot(&body).to_le_bytes();
+        body.extend_from_slice(&check);
+        assert_eq!(Head::decode(&body), Err(HeadError::Newer(9)));
+    }
+
+    #[test]
+    fn a_record_hash_separates_key_from_value() {
+        assert_ne!(record_hash(b"ab", b"c"), record_hash(b"a", b"bc"));
+        assert_ne!(record_hash(b"a", b""), record_hash(b"", b"a"));
+    }
+}

@@ -1,0 +1,353 @@
+//! The engine on sled 0.34.7, with what sled leaves undone done around it.
+//!
+//! * **Durable.** sled's `flush` ends in `sync_file_range`, which promises nothing after a loss of power.
+//!   So a commit is one batch, a flush, and an `fdatasync` of the log through a file handle of our own.
+//!   Only then is it `Ok`.
+//! * **Checked.** Every batch carries a [head] that adds up all records, and a [witness]
+//!   beside the engine's files knows the last acknowledged commit. What does not fit both is refused, and
+//!   found out [on a copy](check).
+//! * **Excluded.** The directory has a [lock](layout) of our own, taken before sled looks at its files.
+//! * **Recovering.** sled never gets over a failed write. After one the handle is not asked again;
+//!   [`Engine::reopen`] lets go of it, waits for room, opens anew and reads whether the batch in doubt has
+//!   landed.
+//!
+//! It knows nothing of what a record means, and all records live in one tree: two trees tear.
+//!
+//! `docs/storage-format.md` describes what is on disk.
+
+mod check;
+mod disk;
+mod fault;
+mod handle;
+mod head;
+mod layout;
+mod rows;
+mod witness;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use check::Sound;
+pub use disk::{Disk, SystemDisk};
+use fault::Fault;
+use handle::guarded;
+use head::Head;
+use layout::Kind;
+pub use layout::quarantine;
+use rows::Ledger;
+use witness::Witness;
+
+use super::{Batch, CommitError, Engine, LoadError, OpenError, Visitor};
+
+/// How long a handle may take to let go of its files.
+const RELEASE_WAIT: Duration = Duration::from_secs(5);
+
+/// Room that must be there before a store that ran out of it is opened again: some segments of the log.
+const HEADROOM_BYTES: usize = 4 << 20;
+
+/// What can be chosen about an engine.
+#[derive(Clone, Debug)]
+pub struct SledOptions {
+    /// Bytes of records that sled keeps in memory; less than 16 MiB is raised to it, more than 64 MiB
+    /// lowered.
+    pub cache_bytes: u64,
+    /// What makes files durable; tests put a disk here that loses power.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Default for SledOptions {
+    fn default() -> Self {
+        SledOptions { cache_bytes: 32 << 20, disk: Arc::new(SystemDisk) }
+    }
+}
+
+/// A store in a directory, on sled. The promises stand in the module's text.
+pub struct SledEngine {
+    path: PathBuf,
+    dir: PathBuf,
+    cache_bytes: u64,
+    disk: Arc<dyn Disk>,
+    witness: Witness,
+    ledger: Ledger,
+    /// `None` only after a failure, while it cannot be opened again.
+    open: Option<Open>,
+    failure: Option<Failure>,
+    /// Last, so that the lock outlives everything else.
+    _lock: File,
+}
+
+/// sled's handle, and ours on the file of its log. Ours was opened before any write, so it sees every
+/// write error.
+struct Open {
+    db: ::sled::Db,
+    log: File,
+}
+
+/// A commit of which it is not known whether it landed.
+#[derive(Clone, Copy)]
+struct Failure {
+    before: Head,
+    after: Head,
+    /// Whether it was the sync that failed. The kernel may then take pages for clean that never reached the
+    /// disk.
+    at_sync: bool,
+}
+
+impl SledEngine {
+    /// Opens the store at `path`, or creates one where there is nothing or an empty directory. A directory
+    /// that is in use, damaged, of a newer version or not a store is refused, and what is in it stays as it
+    /// is.
+    pub fn open(path: &Path, options: &SledOptions) -> Result<SledEngine, OpenError> {
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        if layout::classify(path)? == Kind::Vacant {
+            layout::create_dir(path).map_err(io)?;
+        }
+        let lock = layout::lock(path)?;
+        let kind = layout::classify(path)?;
+        layout::remove_leftovers(path).map_err(io)?;
+        match kind {
+            Kind::Vacant | Kind::Unfinished => create(path, options, lock),
+            Kind::Store(generation) => open_existing(path, generation, options, lock),
+        }
+        .map_err(|fault| fault.into_open(path))
+    }
+
+    fn write(&mut self, rows: ::sled::Batch, after: Head) -> Result<(), CommitError> {
+        let before = self.ledger.head();
+        let open = self.open.as_ref().ok_or(CommitError::NotReopened)?;
+        let written = guarded(|| {
+            open.db.apply_batch(rows).map_err(Fault::from_sled)?;
+            open.db.flush().map_err(Fault::from_sled)
+        });
+        if let Err(fault) = written {
+            self.failure = Some(Failure { before, after, at_sync: false });
+            return Err(CommitError::Write { reason: fault.reason() });
+        }
+        let synced = self.disk.sync_file(&self.dir.join("db"), &open.log);
+        if let Err(error) = synced.and_then(|()| self.witness.record(after)) {
+            self.failure = Some(Failure { before, after, at_sync: true });
+            return Err(CommitError::Write { reason: error.to_string() });
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self, failure: Failure) -> Result<(), Fault> {
+        if let Some(open) = self.open.take() {
+            handle::release(open.db, RELEASE_WAIT)?;
+        }
+        probe(&self.path.join(layout::PROBE))?;
+        if failure.at_sync {
+            write_again(&self.dir.join("db"))?;
+        }
+        let opened = match open_files(&self.dir, self.cache_bytes) {
+            Err(Fault::Damaged(_)) => {
+                handle::remove_all_snapshots(&self.dir)?;
+                open_files(&self.dir, self.cache_bytes)?
+            }
+            other => other?,
+        };
+        let open = self.open.insert(opened);
+        let ledger = rows::read_all(&open.db, &mut |_, _| {})?;
+        let head = ledger.head();
+        if head != failure.before && head != failure.after {
+            return Err(Fault::Damaged(format!(
+                "commit {} was left and commit {} is there",
+                failure.before.sequence, head.sequence
+            )));
+        }
+        self.failure = Some(Failure { at_sync: true, ..failure });
+        disk::sync_tree(&*self.disk, &self.dir)?;
+        self.witness.record(head)?;
+        self.witness.sync(&*self.disk)?;
+        self.ledger = ledger;
+        Ok(())
+    }
+}
+
+impl Engine for SledEngine {
+    fn load(&mut self, visit: &mut Visitor<'_>) -> Result<(), LoadError> {
+        let open = self.open.as_ref().ok_or_else(|| LoadError::Unreadable {
+            path: self.path.clone(),
+            reason: CommitError::NotReopened.to_string(),
+        })?;
+        let ledger = rows::read_all(&open.db, visit).map_err(|fault| fault.into_load(&self.path))?;
+        if ledger.head() != self.ledger.head() {
+            let reason = "it has changed since it was opened".to_owned();
+            return Err(LoadError::Damaged { path: self.path.clone(), reason });
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
+        if self.failure.is_some() {
+            return Err(CommitError::NotReopened);
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut staged = self.ledger.stage(batch);
+        self.write(staged.take_rows(), staged.head())?;
+        self.ledger.apply(staged);
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), CommitError> {
+        let Some(failure) = self.failure else { return Ok(()) };
+        self.recover(failure).map_err(Fault::into_reopen)?;
+        self.failure = None;
+        Ok(())
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        allocated_bytes(&self.path)
+    }
+
+    fn close(mut self: Box<Self>) -> Result<(), CommitError> {
+        let failed = |error: io::Error| CommitError::Write { reason: error.to_string() };
+        if let Some(open) = self.open.take() {
+            handle::release(open.db, RELEASE_WAIT).map_err(failed)?;
+        }
+        if self.failure.is_some() {
+            return Err(CommitError::NotReopened);
+        }
+        self.witness.sync(&*self.disk).map_err(failed)
+    }
+}
+
+impl Drop for SledEngine {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            // Whoever needs to know has called `close`; a handle that hangs keeps sled's own lock.
+            let _ended = handle::release(open.db, RELEASE_WAIT);
+        }
+    }
+}
+
+fn create(path: &Path, options: &SledOptions, lock: File) -> Result<SledEngine, Fault> {
+    let disk = &*options.disk;
+    // From here on the directory is a store that was never finished, until the marker names a generation.
+    layout::write_marker(path, 0, disk)?;
+    let dir = layout::generation_dir(path, 1);
+    match fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Fault::Io(error)),
+        _ => {}
+    }
+    fs::DirBuilder::new().mode(0o700).create(&dir)?;
+    let open = open_files(&dir, cache_bytes(options))?;
+    guarded(|| {
+        open.db.apply_batch(rows::first_rows()).map_err(Fault::from_sled)?;
+        open.db.flush().map_err(Fault::from_sled)
+    })?;
+    let witness = Witness::create(&path.join(layout::WITNESS), disk)?;
+    disk::sync_tree(disk, &dir)?;
+    layout::write_marker(path, 1, disk)?;
+    layout::sync_parent(path, disk)?;
+    Ok(assemble(path, dir, options, witness, Ledger::default(), open, lock))
+}
+
+fn open_existing(
+    path: &Path,
+    generation: u64,
+    options: &SledOptions,
+    lock: File,
+) -> Result<SledEngine, Fault> {
+    let dir = layout::generation_dir(path, generation);
+    let (witness, seen) = Witness::open(&path.join(layout::WITNESS))?;
+    let cache = cache_bytes(options);
+    match check::check(&dir, &path.join(layout::CHECK), seen, cache) {
+        Ok(Sound::AsItStands) => {}
+        Ok(Sound::WithoutSnapshots) => handle::remove_all_snapshots(&dir)?,
+        // A start must not fail for want of room for a copy; the store is checked all the same.
+        Err(fault) if check::is_out_of_room(&fault) => {
+            tracing::warn!("no room to check the store on a copy; it is checked in place");
+        }
+        Err(fault) => return Err(fault),
+    }
+    let open = open_files(&dir, cache)?;
+    let ledger = rows::read_all(&open.db, &mut |_, _| {})?;
+    witness::compare(seen, ledger.head())?;
+    // What a killed process has written may still be in the page cache alone, and is about to be shown to
+    // the world.
+    disk::sync_tree(&*options.disk, &dir)?;
+    witness.record(ledger.head())?;
+    Ok(assemble(path, dir, options, witness, ledger, open, lock))
+}
+
+fn assemble(
+    path: &Path,
+    dir: PathBuf,
+    options: &SledOptions,
+    witness: Witness,
+    ledger: Ledger,
+    open: Open,
+    lock: File,
+) -> SledEngine {
+    SledEngine {
+        path: path.to_owned(),
+        dir,
+        cache_bytes: cache_bytes(options),
+        disk: Arc::clone(&options.disk),
+        witness,
+        ledger,
+        open: Some(open),
+        failure: None,
+        _lock: lock,
+    }
+}
+
+fn open_files(dir: &Path, cache_bytes: u64) -> Result<Open, Fault> {
+    handle::remove_half_snapshots(dir)?;
+    let db = handle::open(dir, cache_bytes)?;
+    let log = File::options().read(true).write(true).open(dir.join("db"))?;
+    Ok(Open { db, log })
+}
+
+fn cache_bytes(options: &SledOptions) -> u64 {
+    options.cache_bytes.clamp(16 << 20, 64 << 20)
+}
+
+/// Fails where there is no room: a store that is opened again on a full disk fails with its first commit.
+fn probe(path: &Path) -> io::Result<()> {
+    let written = File::create(path).and_then(|mut file| {
+        // Not zeros: some file systems store those in no room at all.
+        let block: Vec<u8> = (0..4096_u32).map(|n| n.wrapping_mul(0x9E37_79B1).to_le_bytes()[3]).collect();
+        for _ in 0..HEADROOM_BYTES / block.len() {
+            file.write_all(&block)?;
+        }
+        file.sync_all()
+    });
+    let removed = fs::remove_file(path);
+    written.and(removed)
+}
+
+/// Writes the file's bytes over themselves. After a failed sync the kernel takes the pages for clean, and
+/// a later sync would succeed without writing them; this makes them dirty again.
+fn write_again(path: &Path) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let mut block = vec![0; 1 << 20];
+    let mut offset = 0;
+    loop {
+        let length = file.read_at(&mut block, offset)?;
+        if length == 0 {
+            return Ok(());
+        }
+        file.write_all_at(&block[..length], offset)?;
+        offset += length as u64;
+    }
+}
+
+/// Bytes that the files below a directory take; what cannot be looked at counts as nothing.
+fn allocated_bytes(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => allocated_bytes(&entry.path()),
+            Ok(metadata) => metadata.blocks() * 512,
+            Err(_) => 0,
+        })
+        .sum()
+}

@@ -1,0 +1,132 @@
+//! Tests of the contract over all engines, and of what only an engine with files can do wrong.
+
+mod contract;
+mod damage;
+mod full_disk;
+mod opening;
+mod power_cut;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Batch, Disk, Engine, LoadError, SledEngine, SledOptions};
+
+/// The records that a store must hold.
+type Records = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Chance with a seed, so that a failure can be had again.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap()
+    }
+
+    fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(length + 8);
+        while bytes.len() < length {
+            bytes.extend_from_slice(&self.next().to_le_bytes());
+        }
+        bytes.truncate(length);
+        bytes
+    }
+}
+
+fn key(number: usize) -> Vec<u8> {
+    format!("node/page/{number:06}").into_bytes()
+}
+
+/// A batch like the gateway's: pages of about 3 KB, mostly overwritten, a few long ones, a few removed.
+fn some_batch(chance: &mut Chance, keys: usize) -> Batch {
+    let mut numbers: Vec<usize> = (0..=chance.below(12)).map(|_| chance.below(keys)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut batch = Batch::default();
+    for number in numbers {
+        match chance.below(20) {
+            0 => batch.remove(key(number)),
+            1 => {
+                let length = chance.below(60_000);
+                batch.put(key(number), chance.bytes(length));
+            }
+            _ => {
+                let length = 2_500 + chance.below(1_000);
+                batch.put(key(number), chance.bytes(length));
+            }
+        }
+    }
+    batch
+}
+
+fn apply(records: &mut Records, batch: &Batch) {
+    for write in batch.writes() {
+        match &write.value {
+            Some(value) => records.insert(write.key.clone(), value.clone()),
+            None => records.remove(&write.key),
+        };
+    }
+}
+
+fn load(engine: &mut dyn Engine) -> Result<Records, LoadError> {
+    let mut records = Records::new();
+    let mut last: Option<Vec<u8>> = None;
+    engine.load(&mut |key, value| {
+        assert!(last.as_deref().is_none_or(|last| last < key), "keys ascend");
+        last = Some(key.to_vec());
+        assert!(records.insert(key.to_vec(), value.to_vec()).is_none(), "each record comes once");
+    })?;
+    Ok(records)
+}
+
+fn open(path: &Path) -> SledEngine {
+    SledEngine::open(path, &SledOptions::default()).unwrap()
+}
+
+fn options_with(disk: Arc<dyn Disk>) -> SledOptions {
+    SledOptions { disk, ..SledOptions::default() }
+}
+
+fn close(engine: SledEngine) {
+    Box::new(engine).close().unwrap();
+}
+
+/// All files below a directory with their bytes; the lock aside, which opening may touch.
+fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(dir).unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                files.insert(name + "/", Vec::new());
+                open.push(path);
+            } else {
+                files.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// Writes a [`tree`] back.
+fn plant(dir: &Path, files: &BTreeMap<String, Vec<u8>>) {
+    fs::create_dir_all(dir).unwrap();
+    for (name, bytes) in files {
+        if let Some(name) = name.strip_suffix('/') {
+            fs::create_dir_all(dir.join(name)).unwrap();
+        } else {
+            fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+            fs::write(dir.join(name), bytes).unwrap();
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Loss of power: what was acknowledged is there, and nothing half.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Chance, Records, apply, load, options_with, some_batch};
+use crate::storage::testing::{Cut, LosingDisk};
+use crate::storage::{Engine, SledEngine, SledOptions};
+
+/// What a store holds after a cut, or why it is refused.
+fn found(path: &Path, disk: &Arc<LosingDisk>) -> Result<Records, String> {
+    let mut engine =
+        SledEngine::open(path, &options_with(disk.clone())).map_err(|error| error.to_string())?;
+    load(&mut engine).map_err(|error| error.to_string())
+}
+
+fn commit_some(engine: &mut SledEngine, records: &mut Records, chance: &mut Chance, most: usize) {
+    for _ in 0..=chance.below(most) {
+        let batch = some_batch(chance, 60);
+        engine.commit(&batch).unwrap();
+        apply(records, &batch);
+    }
+}
+
+/// The power goes again and again, each time on what the last cut has left.
+#[test]
+fn no_acknowledged_commit_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(LosingDisk::default());
+    let mut chance = Chance(21);
+    let mut path = dir.path().join("store-0");
+    let mut records = Records::new();
+    for round in 0..45 {
+        let mut engine = SledEngine::open(&path, &options_with(disk.clone())).unwrap();
+        assert!(load(&mut engine).unwrap() == records, "round {round}");
+        commit_some(&mut engine, &mut records, &mut chance, 25);
+        let cut = if round % 3 == 0 { Cut::LosesAll } else { Cut::LosesSome(chance.next()) };
+        let next = dir.path().join(format!("store-{}", round + 1));
+        disk.cut(&path, &next, cut).unwrap();
+        drop(engine);
+        fs::remove_dir_all(&path).unwrap();
+        path = next;
+    }
+    assert!(found(&path, &disk).unwrap() == records);
+}
+
+/// The power goes at many moments of one long run, in which sled cleans and reuses segments of its log.
+#[test]
+fn no_acknowledged_commit_is_lost_in_a_long_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(LosingDisk::default());
+    let mut chance = Chance(24);
+    let path = dir.path().join("store");
+    let mut records = Records::new();
+    let mut engine = SledEngine::open(&path, &options_with(disk.clone())).unwrap();
+    for round in 0..40 {
+        commit_some(&mut engine, &mut records, &mut chance, 25);
+        let after = dir.path().join("after");
+        disk.cut(&path, &after, Cut::LosesSome(chance.next())).unwrap();
+        assert!(found(&after, &Arc::default()).unwrap() == records, "round {round}");
+        fs::remove_dir_all(&after).unwrap();
+    }
+}
+
+/// The proof that the tests above would see a commit without its sync.
+#[test]
+fn a_missing_sync_would_be_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut chance = Chance(25);
+    let mut lost = 0;
+    for round in 0..6 {
+        let disk = Arc::new(LosingDisk::default());
+        let path = dir.path().join(format!("store-{round}"));
+        let mut engine = SledEngine::open(&path, &options_with(disk.clone())).unwrap();
+        let mut records = Records::new();
+        commit_some(&mut engine, &mut records, &mut chance, 10);
+        disk.lie();
+        commit_some(&mut engine, &mut records, &mut chance, 10);
+        let after = dir.path().join(format!("after-{round}"));
+        let cut = if round % 2 == 0 { Cut::LosesAll } else { Cut::LosesSome(chance.next()) };
+        disk.cut(&path, &after, cut).unwrap();
+        lost += usize::from(found(&after, &disk).as_ref() != Ok(&records));
+    }
+    assert!(lost >= 3, "{lost} of 6 losses were seen");
+}
+
+/// The same, in the middle of a commit: the batch in flight is there, whole, or not at all.
+#[test]
+fn a_commit_in_flight_is_whole_or_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut chance = Chance(22);
+    let mut landed = [0, 0];
+    for round in 0..30 {
+        let path = dir.path().join(format!("store-{round}"));
+        let disk = Arc::new(LosingDisk::default());
+        let mut engine = SledEngine::open(&path, &options_with(disk.clone())).unwrap();
+        let mut before = Records::new();
+        for _ in 0..8 {
+            let batch = some_batch(&mut chance, 40);
+            engine.commit(&batch).unwrap();
+            apply(&mut before, &batch);
+        }
+        let batch = some_batch(&mut chance, 40);
+        let mut after = before.clone();
+        apply(&mut after, &batch);
+        disk.refuse();
+        engine.commit(&batch).unwrap_err();
+        let cut_off = dir.path().join("cut-off");
+        disk.cut(&path, &cut_off, Cut::LosesSome(chance.next())).unwrap();
+        drop(engine);
+        let mut engine = SledEngine::open(&cut_off, &SledOptions::default()).unwrap();
+        let records = load(&mut engine).unwrap();
+        assert!(records == before || records == after, "round {round}");
+        landed[usize::from(records == after)] += 1;
+        drop(engine);
+        fs::remove_dir_all(&cut_off).unwrap();
+    }
+    assert!(landed[0] > 0, "some batches in flight are lost: {landed:?}");
+}
+
+/// A sync that fails leaves the batch in doubt; opening again settles it and makes it durable.
+#[test]
+fn a_failed_sync_is_made_good_when_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let disk = Arc::new(LosingDisk::default());
+    let mut engine = SledEngine::open(&path, &options_with(disk.clone())).unwrap();
+    let mut chance = Chance(23);
+    let mut records = Records::new();
+    for round in 0..10 {
+        let batch = some_batch(&mut chance, 30);
+        disk.refuse();
+        engine.commit(&batch).unwrap_err();
+        engine.commit(&batch).unwrap_err();
+        engine.reopen().unwrap_err();
+        disk.obey();
+        engine.reopen().unwrap();
+        let cut_off = dir.path().join("cut-off");
+        disk.cut(&path, &cut_off, Cut::LosesAll).unwrap();
+        let durable = load(&mut SledEngine::open(&cut_off, &SledOptions::default()).unwrap()).unwrap();
+        fs::remove_dir_all(&cut_off).unwrap();
+        assert_eq!(load(&mut engine).unwrap(), durable, "round {round}: what is shown is durable");
+        engine.commit(&batch).unwrap();
+        apply(&mut records, &batch);
+        assert_eq!(load(&mut engine).unwrap(), records, "round {round}");
+    }
+}
