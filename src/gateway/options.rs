@@ -48,10 +48,39 @@ pub struct Limits {
     pub value_bytes_max: usize,
     /// Bytes of a HELP text.
     pub help_bytes_max: usize,
-    /// Distinct upper bounds of one histogram, `+Inf` included.
+    /// Different sets of grouping label names among the groups of one job. Whether another group holds a
+    /// new series is looked up once for each of them.
+    pub shapes_per_job_max: usize,
+    /// Distinct upper bounds of one histogram, `+Inf` included; also quantiles of one summary.
     pub histogram_bounds_max: usize,
     /// Groups that hold nothing but the time of a refused push; over it the oldest go.
     pub failure_only_groups_max: usize,
+}
+
+/// The flags that set the limits, for messages and for the command line alike.
+impl Limits {
+    /// Sets [`Self::groups_max`].
+    pub const GROUPS_FLAG: &'static str = "--limit.groups";
+    /// Sets [`Self::series_max`].
+    pub const SERIES_FLAG: &'static str = "--limit.series";
+    /// Sets [`Self::series_per_push_max`].
+    pub const SERIES_PER_PUSH_FLAG: &'static str = "--limit.series-per-push";
+    /// Sets [`Self::series_per_group_max`].
+    pub const SERIES_PER_GROUP_FLAG: &'static str = "--limit.series-per-group";
+    /// Sets [`Self::labels_per_series_max`].
+    pub const LABELS_PER_SERIES_FLAG: &'static str = "--limit.labels-per-series";
+    /// Sets [`Self::name_bytes_max`].
+    pub const NAME_BYTES_FLAG: &'static str = "--limit.name-bytes";
+    /// Sets [`Self::value_bytes_max`].
+    pub const VALUE_BYTES_FLAG: &'static str = "--limit.value-bytes";
+    /// Sets [`Self::help_bytes_max`].
+    pub const HELP_BYTES_FLAG: &'static str = "--limit.help-bytes";
+    /// Sets [`Self::shapes_per_job_max`].
+    pub const SHAPES_PER_JOB_FLAG: &'static str = "--limit.grouping-shapes-per-job";
+    /// Sets [`Self::histogram_bounds_max`].
+    pub const HISTOGRAM_BOUNDS_FLAG: &'static str = "--limit.histogram-bounds";
+    /// Sets [`Self::failure_only_groups_max`].
+    pub const FAILURE_ONLY_GROUPS_FLAG: &'static str = "--limit.failure-only-groups";
 }
 
 impl Default for Limits {
@@ -65,6 +94,7 @@ impl Default for Limits {
             name_bytes_max: 1_024,
             value_bytes_max: 4_096,
             help_bytes_max: 8_192,
+            shapes_per_job_max: 20,
             histogram_bounds_max: 512,
             failure_only_groups_max: 1_000,
         }
@@ -78,6 +108,14 @@ pub struct QueueLimits {
     pub requests_max: usize,
     /// Bytes of bodies whose pushes wait.
     pub bytes_max: usize,
+}
+
+/// The flags that set the limits.
+impl QueueLimits {
+    /// Sets [`Self::requests_max`].
+    pub const REQUESTS_FLAG: &'static str = "--limit.queued-pushes";
+    /// Sets [`Self::bytes_max`].
+    pub const BYTES_FLAG: &'static str = "--limit.queued-bytes";
 }
 
 impl Default for QueueLimits {

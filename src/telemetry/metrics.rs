@@ -1,0 +1,221 @@
+//! The gateway's own metrics: the one place where each is declared.
+//!
+//! Who owns what is counted updates it; a scrape reads all by [`Metrics::families`].
+
+use super::build;
+use super::instruments::{Bounds, Counter, CounterPer, Family, Gauge, Histogram, Instrument};
+use super::labels::{Handler, Method, Outcome, Reason, StatusCode};
+use crate::model::{LabelSet, MetricType, Value};
+
+/// What a metric is, apart from its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The name; it ends in the unit, where there is one.
+    pub name: &'static str,
+    /// The HELP text.
+    pub help: &'static str,
+    /// The type.
+    pub metric_type: MetricType,
+    /// The label names.
+    pub labels: &'static [&'static str],
+}
+
+/// Bounds in seconds, for a commit as for a scrape.
+#[derive(Debug)]
+pub struct Seconds;
+
+impl Bounds for Seconds {
+    const BOUNDS: &'static [f64] =
+        &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+}
+
+/// Bounds for how many pushes share a commit.
+#[derive(Debug)]
+pub struct PushSizes;
+
+impl Bounds for PushSizes {
+    const BOUNDS: &'static [f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
+}
+
+/// Makes the struct, its declarations and its families from one list.
+macro_rules! metrics {
+    ($($field:ident: $instrument:ty = $name:literal, $help:literal;)+) => {
+        /// All of the gateway's own metrics. Shared by reference; every field may be updated at any time.
+        #[derive(Debug, Default)]
+        pub struct Metrics {
+            $(#[doc = $help] pub $field: $instrument,)+
+        }
+
+        impl Metrics {
+            /// What there is, by name, `tallygate_build_info` included.
+            pub fn declarations() -> Vec<Declaration> {
+                let mut all = vec![
+                    BUILD_INFO,
+                    $(Declaration {
+                        name: $name,
+                        help: $help,
+                        metric_type: <$instrument as Instrument>::TYPE,
+                        labels: <$instrument as Instrument>::LABELS,
+                    },)+
+                ];
+                all.sort_by_key(|declaration| declaration.name);
+                all
+            }
+
+            /// All families with their values now, by name.
+            pub fn families(&self) -> Vec<Family> {
+                let mut all = vec![
+                    build_info(),
+                    $(Family {
+                        name: $name,
+                        help: $help,
+                        metric_type: <$instrument as Instrument>::TYPE,
+                        series: self.$field.series(),
+                    },)+
+                ];
+                // A family whose every label combination is still unheard of has nothing to show.
+                all.retain(|family| !family.series.is_empty());
+                all.sort_by_key(|family| family.name);
+                all
+            }
+        }
+    };
+}
+
+metrics! {
+    pushes_accepted: Counter = "tallygate_pushes_accepted_total",
+        "Pushes that were merged and acknowledged.";
+    pushes_refused: CounterPer<Reason> = "tallygate_pushes_refused_total",
+        "Pushes that were not accepted and changed nothing, by reason.";
+    samples_merged: Counter = "tallygate_series_merged_total",
+        "Series of accepted pushes; a histogram or a summary is one.";
+    saturated_values: Counter = "tallygate_saturated_values_total",
+        "Merged totals that reached the largest number they can hold and stay there.";
+    groups: Gauge = "tallygate_groups",
+        "Groups stored.";
+    series: Gauge = "tallygate_series",
+        "Series stored in all groups; a histogram or a summary is one.";
+    pages: Gauge = "tallygate_pages",
+        "Pages that the stored series take.";
+    queued_requests: Gauge = "tallygate_queued_requests",
+        "Pushes and deletions that wait to be committed.";
+    commits: CounterPer<Outcome> = "tallygate_commits_total",
+        "Batches handed to the store, by outcome.";
+    commit_seconds: Histogram<Seconds> = "tallygate_commit_duration_seconds",
+        "How long the store took to make a batch durable.";
+    commit_requests: Histogram<PushSizes> = "tallygate_commit_requests",
+        "How many pushes and deletions one commit carried.";
+    stored_bytes: Gauge = "tallygate_stored_bytes",
+        "Bytes that the store takes on disk; 0 without one.";
+    store_healthy: Gauge = "tallygate_store_healthy",
+        "Whether the store can be written: 1 if so, 0 while pushes are answered 503.";
+    scrapes: CounterPer<Outcome> = "tallygate_scrapes_total",
+        "Scrapes, by outcome; a scrape refused because too many were under way is a failure.";
+    scrape_seconds: Histogram<Seconds> = "tallygate_scrape_duration_seconds",
+        "How long it took to gather and encode a scrape, without sending it.";
+    families_left_out: Counter = "tallygate_scrape_families_left_out_total",
+        "Families that a scrape left out because they could not be shown or clash with a family of the gateway's own.";
+    http_requests: CounterPer<(Handler, Method, StatusCode)> = "tallygate_http_requests_total",
+        "Requests answered, by what answered, method and status code.";
+}
+
+const BUILD_INFO: Declaration = Declaration {
+    name: "tallygate_build_info",
+    help: "How the program was built; always 1.",
+    metric_type: MetricType::Gauge,
+    labels: &["branch", "revision", "version"],
+};
+
+fn build_info() -> Family {
+    let labels = LabelSet::new([
+        ("branch", build::BRANCH),
+        ("revision", build::REVISION),
+        ("version", build::VERSION),
+    ]);
+    Family {
+        name: BUILD_INFO.name,
+        help: BUILD_INFO.help,
+        metric_type: BUILD_INFO.metric_type,
+        series: vec![(labels, Value::Gauge(1.0))],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::model::is_metric_name;
+
+    #[test]
+    fn names_follow_the_conventions() {
+        let declarations = Metrics::declarations();
+        for pair in declarations.windows(2) {
+            assert!(pair[0].name < pair[1].name, "{} is declared twice", pair[1].name);
+        }
+        for Declaration { name, help, metric_type, .. } in declarations {
+            assert!(is_metric_name(name) && name.starts_with("tallygate_"), "{name}");
+            assert_eq!(name.ends_with("_total"), metric_type == MetricType::Counter, "{name}");
+            assert!(help.ends_with('.'), "{name}");
+        }
+    }
+
+    #[test]
+    fn bounds_ascend() {
+        for bounds in [Seconds::BOUNDS, PushSizes::BOUNDS] {
+            assert!(bounds.is_sorted_by(|a, b| a < b), "{bounds:?}");
+        }
+    }
+
+    #[test]
+    fn families_are_what_was_declared_with_what_was_counted() {
+        let metrics = Metrics::default();
+        metrics.pushes_accepted.increment();
+        metrics.http_requests.of((Handler::Push, Method::Put, StatusCode(200))).add(2);
+        let families = metrics.families();
+        let declared: Vec<_> = Metrics::declarations().iter().map(|own| own.name).collect();
+        let shown: Vec<_> = families.iter().map(|family| family.name).collect();
+        assert_eq!(shown, declared);
+        let value = |name| &families.iter().find(|family| family.name == name).unwrap().series[0].1;
+        assert_eq!(value("tallygate_pushes_accepted_total"), &Value::Counter(1.0));
+        assert_eq!(value("tallygate_http_requests_total"), &Value::Counter(2.0));
+    }
+
+    #[test]
+    fn the_values_fit_the_types() {
+        let metrics = Metrics::default();
+        metrics.http_requests.of((Handler::Metrics, Method::Get, StatusCode(200))).increment();
+        for family in metrics.families() {
+            for (_, value) in &family.series {
+                let of_value = match value {
+                    Value::Counter(_) => MetricType::Counter,
+                    Value::Gauge(_) => MetricType::Gauge,
+                    Value::Untyped(_) => MetricType::Untyped,
+                    Value::Histogram(_) => MetricType::Histogram,
+                    Value::Summary(_) => MetricType::Summary,
+                };
+                assert_eq!(of_value, family.metric_type, "{}", family.name);
+            }
+        }
+    }
+
+    /// Run with `BLESS=1` to write the table anew.
+    #[test]
+    fn the_documentation_lists_exactly_these_metrics() {
+        let mut table = String::from("| name | type | labels | meaning |\n| --- | --- | --- | --- |\n");
+        for Declaration { name, help, metric_type, labels } in Metrics::declarations() {
+            let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+            writeln!(table, "| `{name}` | {metric_type} | {} | {help} |", labels.join(", ")).unwrap();
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (start, end) = ("<!-- metrics: start -->\n\n", "\n<!-- metrics: end -->");
+        let from = text.find(start).unwrap() + start.len();
+        let to = text.find(end).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, format!("{}{table}{}", &text[..from], &text[to..])).unwrap();
+            return;
+        }
+        assert_eq!(&text[from..to], table, "docs/metrics.md is out of date; run this test with BLESS=1");
+    }
+}
