@@ -1,0 +1,222 @@
+//! From staged to committed: as records for the store, and then as the state that everybody sees.
+
+use std::sync::Arc;
+
+use crate::model::GroupingKey;
+
+use super::committed::{Committed, Shared};
+use super::group::GroupEntry;
+use super::ledger::Ledger;
+use super::page::Page;
+use super::record::{self, RecordKey};
+use super::staging::{StagedFamily, StagedFate, StagedGroup, Staging};
+
+/// Takes the records that a batch changes.
+pub(crate) trait Sink {
+    /// A record gets a new value; `value` makes it, where it is needed.
+    fn put(&mut self, key: RecordKey, value: impl FnOnce() -> Vec<u8>);
+
+    /// A record goes.
+    fn remove(&mut self, key: RecordKey);
+}
+
+/// Hands each record that the batch changes to `sink`, once.
+pub(crate) fn records(shared: &Shared, ledger: &Ledger, staging: &Staging, sink: &mut impl Sink) {
+    for (name, staged) in &staging.families {
+        if staging.outlives_batch(staged) {
+            family_records(ledger, name, staged, sink);
+        }
+    }
+    for ended in staging.ended.iter().filter(|ended| ledger.live.contains_key(ended)) {
+        sink.remove(RecordKey::Group(*ended));
+    }
+    for fate in staging.groups.values() {
+        if let StagedFate::Lives(staged) = fate {
+            group_records(staged, sink);
+        }
+    }
+    let failures = shared.failures.lock();
+    for key in &staging.forgotten_failures {
+        if failures.get(key).is_some() {
+            sink.remove(RecordKey::Failure(Arc::clone(key)));
+        }
+    }
+}
+
+fn family_records(ledger: &Ledger, name: &Arc<str>, staged: &StagedFamily, sink: &mut impl Sink) {
+    if staged.is_new {
+        if let Some(replaced) = ledger.catalog.latest(name) {
+            sink.remove(RecordKey::Family(replaced, Arc::clone(name)));
+        }
+    } else if staged.help.is_none() {
+        return;
+    }
+    let help = staged.help.clone().or_else(|| staged.family.help());
+    let key = RecordKey::Family(staged.family.id, Arc::clone(name));
+    sink.put(key, || record::encode_family_with_help(&staged.family, help.as_deref()));
+}
+
+fn group_records(staged: &StagedGroup, sink: &mut impl Sink) {
+    let id = staged.group.id;
+    sink.put(RecordKey::Group(id), || {
+        record::encode_group(&staged.group.key, staged.push_time, staged.last_stamp)
+    });
+    for (&number, page) in &staged.pages {
+        if page.layout_changed {
+            sink.put(RecordKey::Layout(id, number), || record::encode_layout(&page.page.layout));
+        }
+        sink.put(RecordKey::Page(id, number), || record::encode_page(&page.page));
+    }
+}
+
+/// The value of a record by the committed state; `None` if there is no such record.
+pub(crate) fn committed_record(shared: &Shared, ledger: &Ledger, key: &RecordKey) -> Option<Vec<u8>> {
+    let committed = shared.committed.read();
+    let entry = |id| committed.groups.get(ledger.live.get(id)?);
+    match key {
+        RecordKey::Family(id, name) => ledger
+            .catalog
+            .family(name)
+            .filter(|family| family.id == *id)
+            .map(|family| record::encode_family(family)),
+        RecordKey::Group(id) => {
+            entry(id).map(|entry| record::encode_group(&entry.group.key, entry.push_time, entry.last_stamp))
+        }
+        RecordKey::Layout(id, page) => {
+            entry(id).and_then(|entry| entry.pages.get(*page)).map(|page| record::encode_layout(&page.layout))
+        }
+        RecordKey::Page(id, page) => {
+            entry(id).and_then(|entry| entry.pages.get(*page)).map(|page| record::encode_page(page))
+        }
+        RecordKey::Failure(key) => {
+            shared.failures.lock().get(key).map(|time| record::encode_failure(key, time))
+        }
+    }
+}
+
+/// Makes the batch what everybody sees. Gives back the pages that it replaces: dropping them can wait
+/// until those who asked have their answers.
+pub(crate) fn publish(shared: &Shared, ledger: &mut Ledger, staging: Staging) -> Vec<Arc<Page>> {
+    if staging.is_empty() {
+        return Vec::new();
+    }
+    for staged in staging.families.values().filter(|staged| staging.outlives_batch(staged)) {
+        publish_family(ledger, &staging, staged);
+    }
+    for fate in staging.groups.values() {
+        if let StagedFate::Lives(staged) = fate {
+            publish_index(shared, staged);
+        }
+    }
+    let mut replaced = Vec::new();
+    let mut buried = Vec::new();
+    let mut begun = Vec::new();
+    let mut committed = shared.committed.write();
+    for (key, fate) in staging.groups {
+        match fate {
+            StagedFate::Lives(staged) if staged.is_new => {
+                begun.push(Arc::clone(&staged.group));
+                buried.extend(committed.insert(new_entry(staged)));
+            }
+            StagedFate::Lives(staged) => committed.update(staged, &mut replaced),
+            StagedFate::Ends => buried.extend(committed.remove(&key)),
+        }
+    }
+    let mut failures = shared.failures.lock();
+    for key in &staging.forgotten_failures {
+        failures.remove(key);
+    }
+    for group in &begun {
+        failures.joined(&group.key);
+    }
+    drop(failures);
+    drop(committed);
+
+    for entry in buried {
+        ledger.bury_group(entry);
+    }
+    for group in begun {
+        ledger.add_group(&group);
+    }
+    shared.changed();
+    replaced
+}
+
+fn publish_family(ledger: &mut Ledger, staging: &Staging, staged: &StagedFamily) {
+    for holder in staged.holders.iter().filter(|holder| !staging.ended.contains(holder)) {
+        ledger.catalog.hold(&staged.family, *holder);
+    }
+    if let Some(help) = &staged.help {
+        staged.family.set_help(Arc::clone(help));
+    }
+}
+
+fn publish_index(shared: &Shared, staged: &StagedGroup) {
+    let grows = !staged.families.is_empty();
+    if !grows {
+        return;
+    }
+    let mut index = staged.group.index.write();
+    for (&number, page) in &staged.pages {
+        if page.layout_changed {
+            index.set_layout(&shared.hasher, number, &page.page.layout);
+        }
+    }
+    for family in staged.families.values() {
+        index.set_family(family.clone());
+    }
+    index.shared_page = staged.shared_page;
+}
+
+fn new_entry(staged: StagedGroup) -> GroupEntry {
+    GroupEntry {
+        group: staged.group,
+        pages: staged.pages.into_values().map(|page| Arc::new(page.page)).collect(),
+        series: staged.series,
+        push_time: staged.push_time,
+        last_stamp: staged.last_stamp,
+    }
+}
+
+impl Committed {
+    /// Puts in a group; gives back one that had its key.
+    pub(crate) fn insert(&mut self, entry: GroupEntry) -> Option<GroupEntry> {
+        self.series += entry.series;
+        self.pages += entry.pages.len();
+        let replaced = self.groups.insert(Arc::clone(&entry.group.key), entry);
+        self.take_off(replaced.as_ref());
+        replaced
+    }
+
+    /// Takes out a group.
+    fn remove(&mut self, key: &GroupingKey) -> Option<GroupEntry> {
+        let removed = self.groups.remove(key);
+        self.take_off(removed.as_ref());
+        removed
+    }
+
+    fn take_off(&mut self, entry: Option<&GroupEntry>) {
+        if let Some(entry) = entry {
+            self.series -= entry.series;
+            self.pages -= entry.pages.len();
+        }
+    }
+
+    /// Puts in the new versions of a group's pages; the old ones go to `replaced`.
+    fn update(&mut self, staged: StagedGroup, replaced: &mut Vec<Arc<Page>>) {
+        let entry = self.groups.get_mut(&staged.group.key).expect("a group that is not new is committed");
+        debug_assert_eq!(entry.group.id, staged.group.id);
+        self.series += staged.series - entry.series;
+        self.pages += staged.page_count - entry.pages.len();
+        entry.series = staged.series;
+        entry.push_time = staged.push_time;
+        entry.last_stamp = staged.last_stamp;
+        for (number, page) in staged.pages {
+            let page = Arc::new(page.page);
+            match entry.pages.get_mut(number) {
+                Some(old) => replaced.push(std::mem::replace(old, page)),
+                None => entry.pages.push(page),
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The records of the store: their keys and how they are written. `docs/storage-format.md` describes them.
+//!
+//! Every key begins with the number of the node that owns the record, so that several gateways can share
+//! one store some day; every value begins with a version. What is written is always a whole absolute
+//! state.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_128;
+
+use crate::aggregation::State;
+use crate::model::{GroupingKey, LabelSet, MetricType, Stamp};
+
+use super::family::{Family, FamilyId};
+use super::group::GroupId;
+use super::page::{Page, PageLayout};
+
+/// The version that values begin with.
+const VERSION: u8 = 1;
+
+/// The node that owns the records; there is only one so far.
+const NODE: u32 = 0;
+
+/// The kinds of records, in the order of the keys: what is needed to understand a record comes before it.
+mod kind {
+    pub(super) const FAMILY: u8 = 1;
+    pub(super) const GROUP: u8 = 2;
+    pub(super) const LAYOUT: u8 = 3;
+    pub(super) const PAGE: u8 = 4;
+    pub(super) const FAILURE: u8 = 5;
+}
+
+/// What a record is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RecordKey {
+    /// Name, type and HELP of a family. The name is not part of the key.
+    Family(FamilyId, Arc<str>),
+    /// Grouping key and push time of a group. Without it what else there is of a group is stale.
+    Group(GroupId),
+    /// Whose values stand on a page.
+    Layout(GroupId, usize),
+    /// The values of a page.
+    Page(GroupId, usize),
+    /// When a push to this group was last refused.
+    Failure(Arc<GroupingKey>),
+}
+
+impl RecordKey {
+    /// The key's bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(32);
+        bytes.extend(NODE.to_be_bytes());
+        match self {
+            Self::Family(id, _) => {
+                bytes.push(kind::FAMILY);
+                bytes.extend(id.0.to_be_bytes());
+            }
+            Self::Group(id) => {
+                bytes.push(kind::GROUP);
+                bytes.extend(id.0.to_be_bytes());
+            }
+            Self::Layout(id, page) => encode_page_key(&mut bytes, kind::LAYOUT, *id, *page),
+            Self::Page(id, page) => encode_page_key(&mut bytes, kind::PAGE, *id, *page),
+            // Hashed, since keys are short in every store, and whoever pushes chooses the labels. Two keys of
+            // one hash would share a record, and no more than a failure time would be lost.
+            Self::Failure(key) => {
+                bytes.push(kind::FAILURE);
+                let labels = to_bytes(&pairs(key.labels()));
+                bytes.extend(XxHash3_128::oneshot(&labels).to_be_bytes());
+            }
+        }
+        bytes
+    }
+}
+
+fn encode_page_key(bytes: &mut Vec<u8>, kind: u8, group: GroupId, page: usize) {
+    bytes.push(kind);
+    bytes.extend(group.0.to_be_bytes());
+    bytes.extend(u32::try_from(page).expect("pages per group are limited").to_be_bytes());
+}
+
+/// A record as read from the store.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Record {
+    Family(FamilyId, FamilyRecord),
+    Group(GroupId, GroupRecord),
+    Layout(GroupId, usize, LayoutRecord),
+    Page(GroupId, usize, Vec<State>),
+    Failure(GroupingKey, Stamp),
+}
+
+/// A family's record.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FamilyRecord {
+    pub(crate) name: String,
+    pub(crate) metric_type: MetricType,
+    pub(crate) help: Option<String>,
+    /// Not used by text format 0.0.4; there so that the format need not change for those that have it.
+    pub(crate) unit: Option<String>,
+}
+
+/// A group's record.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct GroupRecord {
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) push_time: Stamp,
+    /// The stamp of the last push, which may be ahead of a clock that stepped back.
+    pub(crate) last_stamp: Stamp,
+}
+
+/// The record of a page's layout.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LayoutRecord {
+    pub(crate) slots: Vec<SlotRecord>,
+}
+
+/// One slot of a layout.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SlotRecord {
+    pub(crate) family: FamilyId,
+    pub(crate) created: Stamp,
+    pub(crate) labels: Vec<(String, String)>,
+}
+
+/// Why a record cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// It was written by a newer version of the program.
+    #[error("a record has version {found}, and this program reads versions up to {VERSION}")]
+    Newer { found: u8 },
+    /// It is not what any version writes.
+    #[error("a record cannot be read: {what}")]
+    Malformed { what: &'static str },
+}
+
+pub(crate) fn encode_family(family: &Family) -> Vec<u8> {
+    encode_family_with_help(family, family.help().as_deref())
+}
+
+pub(crate) fn encode_family_with_help(family: &Family, help: Option<&str>) -> Vec<u8> {
+    versioned(&FamilyRecord {
+        name: family.name.to_string(),
+        metric_type: family.metric_type,
+        help: help.map(ToOwned::to_owned),
+        unit: None,
+    })
+}
+
+pub(crate) fn encode_group(key: &GroupingKey, push_time: Stamp, last_stamp: Stamp) -> Vec<u8> {
+    versioned(&(pairs(key.labels()), push_time, last_stamp))
+}
+
+pub(crate) fn encode_layout(layout: &PageLayout) -> Vec<u8> {
+    let slots = (0..layout.len()).map(|slot| {
+        let labels: Vec<(&str, &str)> = layout.labels(slot).map(|label| (label.name, label.value)).collect();
+        (layout.family(slot).id, layout.created(slot), labels)
+    });
+    versioned(&slots.collect::<Vec<_>>())
+}
+
+pub(crate) fn encode_page(page: &Page) -> Vec<u8> {
+    versioned(&page.values)
+}
+
+pub(crate) fn encode_failure(key: &GroupingKey, time: Stamp) -> Vec<u8> {
+    versioned(&(pairs(key.labels()), time))
+}
+
+/// Reads a record.
+pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Record, RecordError> {
+    let malformed = |what| RecordError::Malformed { what };
+    let (node, rest) = key.split_first_chunk::<4>().ok_or(malformed("its key is too short"))?;
+    if u32::from_be_bytes(*node) != NODE {
+        return Err(malformed("it belongs to another node"));
+    }
+    let (kind, id) = rest.split_first().ok_or(malformed("its key is too short"))?;
+    match *kind {
+        kind::FAMILY => Ok(Record::Family(FamilyId(decode_id(id)?), decode_value(value)?)),
+        kind::GROUP => Ok(Record::Group(GroupId(decode_id(id)?), decode_value(value)?)),
+        kind::LAYOUT => {
+            let (group, page) = decode_page_key(id)?;
+            Ok(Record::Layout(group, page, decode_value(value)?))
+        }
+        kind::PAGE => {
+            let (group, page) = decode_page_key(id)?;
+            Ok(Record::Page(group, page, decode_value(value)?))
+        }
+        kind::FAILURE => {
+            let (labels, time): (Vec<(String, String)>, Stamp) = decode_value(value)?;
+            let key = grouping_key(&labels).ok_or(malformed("its grouping key has no job"))?;
+            Ok(Record::Failure(key, time))
+        }
+        _ => Err(malformed("its key is of an unknown kind")),
+    }
+}
+
+/// The grouping key of these labels; `None` if there is no job among them.
+pub(crate) fn grouping_key(labels: &[(String, String)]) -> Option<GroupingKey> {
+    GroupingKey::from_labels(LabelSet::new(labels.iter().map(|(name, value)| (&**name, &**value))))
+}
+
+fn decode_id(bytes: &[u8]) -> Result<u64, RecordError> {
+    let bytes =
+        bytes.try_into().map_err(|_| RecordError::Malformed { what: "its key has a wrong length" })?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+fn decode_page_key(bytes: &[u8]) -> Result<(GroupId, usize), RecordError> {
+    let malformed = RecordError::Malformed { what: "its key has a wrong length" };
+    let (group, page) = bytes.split_first_chunk::<8>().ok_or(malformed.clone())?;
+    let page = u32::from_be_bytes(page.try_into().map_err(|_| malformed)?);
+    Ok((GroupId(u64::from_be_bytes(*group)), page as usize))
+}
+
+fn decode_value<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, RecordError> {
+    let malformed = |what| RecordError::Malformed { what };
+    let (version, value) = value.split_first().ok_or(malformed("it is empty"))?;
+    if *version > VERSION {
+        return Err(RecordError::Newer { found: *version });
+    }
+    match postcard::take_from_bytes(value) {
+        Ok((record, [])) => Ok(record),
+        Ok(_) => Err(malformed("it is longer than what it says")),
+        Err(_) => Err(malformed("its value does not fit its kind")),
+    }
+}
+
+fn versioned(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    bytes.extend(to_bytes(value));
+    bytes
+}
+
+fn to_bytes(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("writing to a vector cannot fail")
+}
+
+fn pairs(labels: &LabelSet) -> Vec<(&str, &str)> {
+    labels.iter().map(|label| (label.name, label.value)).collect()
+}

@@ -1,0 +1,422 @@
+//! The part of a push that needs no writer: judging what it says by itself, and finding its series.
+//!
+//! Runs in the request, in parallel, holding no more than a read lock on one group's index. What it finds
+//! may be outdated when the committer sees it; the committer checks that, and the request then resolves
+//! anew.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::aggregation::Contribution;
+use crate::model::{Families, GroupingKey, Label, LabelSet, MetricFamily, MetricType, Series, Value};
+
+use super::committed::Shared;
+use super::family::{Family, settle_type};
+use super::group::Group;
+use super::options::Limits;
+use super::page::SlotRef;
+use super::rejection::{LimitExceeded, Rejection};
+
+/// Series that are looked up before the group's index is let go, so that a large push does not keep a
+/// commit from being published.
+const SERIES_PER_LOOK: usize = 1_024;
+
+/// A push whose known series are slots and numbers.
+#[derive(Debug)]
+pub(crate) struct ResolvedPush {
+    pub(crate) key: Arc<GroupingKey>,
+    /// The group that `known` refers to; `None` if there was none.
+    pub(crate) group: Option<Arc<Group>>,
+    /// No slot twice.
+    pub(crate) known: Vec<KnownSeries>,
+    /// HELP texts that differ from the stored ones, for families of which no series is new.
+    pub(crate) helps: Vec<(Arc<Family>, Arc<str>)>,
+    /// Families with series that the group does not have yet.
+    pub(crate) fresh: Vec<FreshFamily>,
+}
+
+/// A series that the group has, and what the push adds to it.
+#[derive(Debug)]
+pub(crate) struct KnownSeries {
+    pub(crate) slot: SlotRef,
+    pub(crate) contribution: Contribution,
+    pub(crate) line: u32,
+}
+
+/// A family of which at least one series is new to the group.
+#[derive(Debug)]
+pub(crate) struct FreshFamily {
+    pub(crate) name: Arc<str>,
+    pub(crate) metric_type: MetricType,
+    pub(crate) type_is_declared: bool,
+    pub(crate) help: Option<Arc<str>>,
+    pub(crate) series: Vec<FreshSeries>,
+}
+
+/// A series that is new to the group. No two in a push are the same.
+#[derive(Debug)]
+pub(crate) struct FreshSeries {
+    /// Less those of the grouping key.
+    pub(crate) labels: LabelSet,
+    pub(crate) value: Value,
+    pub(crate) line: u32,
+}
+
+/// Judges the push by itself and finds its series.
+pub(crate) fn resolve(
+    shared: &Shared,
+    key: &Arc<GroupingKey>,
+    families: &Families<'_>,
+) -> Result<ResolvedPush, Rejection> {
+    let limits = &shared.options.limits;
+    refuse_timestamps(families)?;
+    limited(
+        "series in this push",
+        families.series_count(),
+        limits.series_per_push_max,
+        Limits::SERIES_PER_PUSH_FLAG,
+    )?;
+
+    let group = shared.committed.read().groups.get(key).map(|entry| Arc::clone(&entry.group));
+    let mut resolver = Resolver {
+        shared,
+        families,
+        group: group.as_deref(),
+        created: names_with_created_timestamps(families),
+        scratch: Vec::new(),
+        push: ResolvedPush {
+            key: Arc::clone(key),
+            group: group.clone(),
+            known: Vec::with_capacity(families.series_count()),
+            helps: Vec::new(),
+            fresh: Vec::new(),
+        },
+    };
+    for family in &families.families {
+        resolver.family(family)?;
+    }
+    let push = resolver.push;
+    refuse_duplicates(&push)?;
+    Ok(push)
+}
+
+struct Resolver<'r, 'b> {
+    shared: &'r Shared,
+    families: &'r Families<'b>,
+    group: Option<&'r Group>,
+    /// Names that, with `_created` behind them, name created timestamps in this push.
+    created: HashSet<&'r str>,
+    /// The labels of the series at hand, less those of the grouping key; kept to save allocations.
+    scratch: Vec<Label<'r>>,
+    push: ResolvedPush,
+}
+
+impl ResolvedPush {
+    /// Roughly the bytes that it takes while it waits.
+    pub(crate) fn weight(&self) -> usize {
+        const KNOWN: usize = size_of::<KnownSeries>();
+        const FRESH: usize = 256;
+        let fresh: usize = self.fresh.iter().map(|family| family.series.len()).sum();
+        self.known.len() * KNOWN + fresh * FRESH
+    }
+}
+
+impl<'r> Resolver<'r, '_> {
+    fn family(&mut self, family: &'r MetricFamily<'_>) -> Result<(), Rejection> {
+        if is_push_time(&family.name) || self.is_created_timestamp(family) {
+            return Ok(());
+        }
+        check_family(family, &self.push.key, &self.shared.options.limits)?;
+        let known = self.known_family(family);
+        let mut fresh = Vec::new();
+        for chunk in family.series.chunks(SERIES_PER_LOOK) {
+            let index = self.group.filter(|_| known.is_some()).map(|group| group.index.read());
+            for series in chunk {
+                self.labels(family, series)?;
+                let found = known.as_ref().zip(index.as_deref()).and_then(|(known, index)| {
+                    let slot = index.find(&self.shared.hasher, known.id, &self.scratch.iter().copied())?;
+                    Some((slot, known.metric_type))
+                });
+                if let Some((slot, settled)) = found {
+                    let contribution = self.contribution(family, series, settled)?;
+                    self.push.known.push(KnownSeries { slot, contribution, line: series.line });
+                } else {
+                    fresh.push(FreshSeries {
+                        labels: label_set(&self.scratch),
+                        value: series.value.clone(),
+                        line: series.line,
+                    });
+                }
+            }
+        }
+        self.finish_family(family, known.as_ref(), fresh);
+        Ok(())
+    }
+
+    /// Whether the samples are the created timestamps of another family of the push, which are no metrics
+    /// of their own: summed up they would mean nothing.
+    fn is_created_timestamp(&self, family: &MetricFamily<'_>) -> bool {
+        let is_simple = matches!(family.metric_type, MetricType::Gauge | MetricType::Untyped);
+        let base = family.name.strip_suffix("_created").filter(|_| is_simple);
+        base.is_some_and(|base| self.created.contains(base))
+    }
+
+    /// The family of this name that the group holds, if the types agree. Where they do not, the committer
+    /// says so.
+    fn known_family(&self, family: &MetricFamily<'_>) -> Option<Arc<Family>> {
+        let index = self.group?.index.read();
+        let known = &index.family(&family.name)?.family;
+        settle_type(family.metric_type, family.type_is_declared, known.metric_type)?;
+        Some(Arc::clone(known))
+    }
+
+    fn finish_family(
+        &mut self,
+        family: &MetricFamily<'_>,
+        known: Option<&Arc<Family>>,
+        series: Vec<FreshSeries>,
+    ) {
+        let help = family.help.as_deref().filter(|help| !help.is_empty());
+        if series.is_empty() {
+            if let (Some(help), Some(known)) = (help, known)
+                && !known.has_help(help)
+            {
+                self.push.helps.push((Arc::clone(known), help.into()));
+            }
+            return;
+        }
+        self.push.fresh.push(FreshFamily {
+            name: known.map_or_else(|| Arc::from(&*family.name), |known| Arc::clone(&known.name)),
+            metric_type: family.metric_type,
+            type_is_declared: family.type_is_declared,
+            help: help.map(Arc::from),
+            series,
+        });
+    }
+
+    /// Fills `scratch` with the canonical labels of a series: sorted, without empty ones, without those
+    /// that the grouping key overrides.
+    fn labels(&mut self, family: &MetricFamily<'_>, series: &'r Series) -> Result<(), Rejection> {
+        let key = &self.push.key;
+        let limits = &self.shared.options.limits;
+        self.scratch.clear();
+        for label in self.families.labels_of(series) {
+            if label.name.starts_with("__") {
+                return Err(Rejection::LabelName {
+                    family: family.name.to_string(),
+                    label: label.name.to_string(),
+                    line: series.line,
+                });
+            }
+            if !label.value.is_empty() && key.labels().get(label.name).is_none() {
+                self.scratch.push(Label { name: label.name, value: &label.value });
+            }
+        }
+        self.scratch.sort_unstable_by(|a, b| a.name.cmp(b.name));
+        check_labels(family, series.line, &self.scratch, key.labels().len(), limits)
+    }
+
+    fn contribution(
+        &self,
+        family: &MetricFamily<'_>,
+        series: &Series,
+        settled: MetricType,
+    ) -> Result<Contribution, Rejection> {
+        contribution(self.shared, &self.push.key, &family.name, settled, &series.value, series.line, || {
+            label_set(&self.scratch)
+        })
+    }
+}
+
+/// What a series adds, if its value is one that its type can have and not too large. `labels` are asked
+/// for only for the error.
+pub(crate) fn contribution(
+    shared: &Shared,
+    key: &GroupingKey,
+    family: &str,
+    settled: MetricType,
+    value: &Value,
+    line: u32,
+    labels: impl FnOnce() -> LabelSet,
+) -> Result<Contribution, Rejection> {
+    let made = Contribution::new(value, settled, family, shared.options.untyped);
+    let contribution = made.map_err(|error| Rejection::Value {
+        family: family.to_owned(),
+        labels: with_key(key, &labels()).to_string(),
+        line,
+        error,
+    })?;
+    let parts_max = shared.options.limits.histogram_bounds_max;
+    if contribution.parts() > parts_max {
+        let what = format!("buckets or quantiles of metric \"{family}\" (line {line})");
+        limited(what, contribution.parts(), parts_max, Limits::HISTOGRAM_BOUNDS_FLAG)?;
+    }
+    Ok(contribution)
+}
+
+fn label_set(labels: &[Label<'_>]) -> LabelSet {
+    LabelSet::new(labels.iter().map(|label| (label.name, label.value)))
+}
+
+/// The families of a push that may have created timestamps, by the names to which `_created` is added:
+/// those of counters without their `_total`, and those of histograms and summaries.
+fn names_with_created_timestamps<'f>(families: &'f Families<'_>) -> HashSet<&'f str> {
+    let families = &families.families;
+    if !families.iter().any(|family| family.name.ends_with("_created")) {
+        return HashSet::new();
+    }
+    let base = |family: &'f MetricFamily<'_>| match family.metric_type {
+        MetricType::Counter => Some(family.name.strip_suffix("_total").unwrap_or(&family.name)),
+        MetricType::Histogram | MetricType::Summary => Some(&*family.name),
+        MetricType::Gauge | MetricType::Untyped => None,
+    };
+    families.iter().filter_map(base).collect()
+}
+
+/// All labels of a series: its own and those of the grouping key.
+pub(crate) fn with_key(key: &GroupingKey, labels: &LabelSet) -> LabelSet {
+    LabelSet::new(labels.iter().chain(key.iter()).map(|label| (label.name, label.value)))
+}
+
+/// Refuses `found` if it is over `max`.
+pub(crate) fn limited(
+    what: impl Into<String>,
+    found: usize,
+    max: usize,
+    flag: &'static str,
+) -> Result<(), Rejection> {
+    if found <= max {
+        return Ok(());
+    }
+    Err(Rejection::Limit(LimitExceeded { what: what.into(), found, max, flag }))
+}
+
+fn is_push_time(name: &str) -> bool {
+    matches!(name, super::PUSH_TIME | super::PUSH_FAILURE_TIME)
+}
+
+fn refuse_timestamps(families: &Families<'_>) -> Result<(), Rejection> {
+    for family in &families.families {
+        if let Some(series) = family.series.iter().find(|series| series.has_timestamp) {
+            return Err(Rejection::Timestamp { family: family.name.to_string(), line: series.line });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a grouping key over the limits. Nothing is noted of such a key.
+pub(crate) fn check_key(key: &GroupingKey, limits: &Limits) -> Result<(), Rejection> {
+    limited(
+        "labels in the grouping key",
+        key.labels().len(),
+        limits.labels_per_series_max,
+        Limits::LABELS_PER_SERIES_FLAG,
+    )?;
+    for label in key.iter() {
+        let Label { name, value } = label;
+        let what = format!("bytes of a label name in the grouping key (\"{}\")", excerpt(name));
+        limited(what, name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
+        let what = format!("bytes of the value of the grouping label \"{}\"", excerpt(name));
+        limited(what, value.len(), limits.value_bytes_max, Limits::VALUE_BYTES_FLAG)?;
+    }
+    Ok(())
+}
+
+fn check_family(family: &MetricFamily<'_>, key: &GroupingKey, limits: &Limits) -> Result<(), Rejection> {
+    let name = &*family.name;
+    let line = family.series.first().map_or(0, |series| series.line);
+    if super::RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        return Err(Rejection::ReservedName { family: name.to_owned(), line });
+    }
+    let what = || format!("bytes of the metric name \"{}\" (line {line})", excerpt(name));
+    if name.len() > limits.name_bytes_max {
+        limited(what(), name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
+    }
+    let help_bytes = family.help.as_ref().map_or(0, |help| help.len());
+    if help_bytes > limits.help_bytes_max {
+        let what = format!("bytes of HELP of metric \"{name}\"");
+        limited(what, help_bytes, limits.help_bytes_max, Limits::HELP_BYTES_FLAG)?;
+    }
+    let reserved = match family.metric_type {
+        MetricType::Histogram => Some("le"),
+        MetricType::Summary => Some("quantile"),
+        MetricType::Counter | MetricType::Gauge | MetricType::Untyped => None,
+    };
+    match reserved.filter(|label| key.labels().get(label).is_some()) {
+        Some(label) => Err(Rejection::ReservedLabel {
+            family: name.to_owned(),
+            metric_type: family.metric_type,
+            label,
+            line,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn check_labels(
+    family: &MetricFamily<'_>,
+    line: u32,
+    labels: &[Label<'_>],
+    key_labels: usize,
+    limits: &Limits,
+) -> Result<(), Rejection> {
+    let count = labels.len() + key_labels;
+    if count > limits.labels_per_series_max {
+        let what = format!("labels of metric \"{}\" (line {line})", family.name);
+        limited(what, count, limits.labels_per_series_max, Limits::LABELS_PER_SERIES_FLAG)?;
+    }
+    for label in labels {
+        if label.name.len() > limits.name_bytes_max {
+            let what = format!("bytes of a label name of metric \"{}\" (line {line})", family.name);
+            limited(what, label.name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
+        }
+        if label.value.len() > limits.value_bytes_max {
+            let label_name = excerpt(label.name);
+            let what = format!("bytes of label \"{label_name}\" of metric \"{}\" (line {line})", family.name);
+            limited(what, label.value.len(), limits.value_bytes_max, Limits::VALUE_BYTES_FLAG)?;
+        }
+    }
+    Ok(())
+}
+
+/// The beginning of a name that may be very long, for an error text.
+fn excerpt(name: &str) -> String {
+    const CHARS_MAX: usize = 64;
+    match name.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
+fn refuse_duplicates(push: &ResolvedPush) -> Result<(), Rejection> {
+    refuse_known_duplicates(push)?;
+    for family in &push.fresh {
+        let mut seen = HashSet::with_capacity(family.series.len());
+        for series in &family.series {
+            if !seen.insert(&series.labels) {
+                return Err(duplicate(&family.name, &push.key, &series.labels, series.line));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refuse_known_duplicates(push: &ResolvedPush) -> Result<(), Rejection> {
+    let mut slots: Vec<(SlotRef, u32)> = push.known.iter().map(|known| (known.slot, known.line)).collect();
+    slots.sort_unstable();
+    let twice = slots.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1]);
+    let Some(((slot, line), group)) = twice.zip(push.group.as_ref()) else { return Ok(()) };
+    let index = group.index.read();
+    let layout = index.layout(slot.page());
+    let labels = LabelSet::new(layout.labels(slot.slot()).map(|label| (label.name, label.value)));
+    Err(duplicate(&layout.family(slot.slot()).name, &push.key, &labels, line))
+}
+
+fn duplicate(family: &str, key: &GroupingKey, labels: &LabelSet, line: u32) -> Rejection {
+    Rejection::DuplicateSeries {
+        family: family.to_owned(),
+        labels: with_key(key, labels).to_string(),
+        line,
+        place: "this push".to_owned(),
+    }
+}
