@@ -1,0 +1,52 @@
+//! What can be set about the HTTP side, and the flags that set it.
+
+use std::time::Duration;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The path of the scrape; starts with a slash. Push paths start with `/metrics` whatever it is.
+    pub telemetry_path: String,
+    /// Bytes of a request path as sent, its query aside.
+    pub path_bytes_max: usize,
+    /// Bytes of a request body as sent.
+    pub body_bytes_max: usize,
+    /// Bytes of a request body once inflated.
+    pub inflated_bytes_max: usize,
+    /// Bytes of all bodies together that are being received or wait to be stored, inflated ones included.
+    pub buffered_bytes_max: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Scrapes that wait or are being served at one time.
+    pub scrapes_max: usize,
+    /// How long a client may take to read a scrape.
+    pub scrape_timeout: Duration,
+}
+
+impl Options {
+    /// The flag that sets [`Options::path_bytes_max`].
+    pub const PATH_BYTES_FLAG: &str = "--limit.path-bytes";
+    /// The flag that sets [`Options::body_bytes_max`].
+    pub const BODY_BYTES_FLAG: &str = "--limit.body-bytes";
+    /// The flag that sets [`Options::inflated_bytes_max`].
+    pub const INFLATED_BYTES_FLAG: &str = "--limit.inflated-bytes";
+    /// The flag that sets [`Options::buffered_bytes_max`].
+    pub const BUFFERED_BYTES_FLAG: &str = "--limit.buffered-bytes";
+    /// The flag that sets [`Options::scrapes_max`].
+    pub const SCRAPES_FLAG: &str = "--web.max-scrapes";
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            telemetry_path: "/metrics".to_owned(),
+            path_bytes_max: 32 << 10,
+            body_bytes_max: 32 << 20,
+            inflated_bytes_max: 128 << 20,
+            buffered_bytes_max: 512 << 20,
+            body_timeout: Duration::from_mins(1),
+            scrapes_max: 64,
+            scrape_timeout: Duration::from_mins(1),
+        }
+    }
+}

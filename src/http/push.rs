@@ -1,0 +1,126 @@
+//! `PUT` and `POST` of metrics to a group.
+//!
+//! Invariant: everything that can be refused without the gateway is refused before it is asked, and nothing
+//! behind the gateway's answer can fail.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use hyper::StatusCode;
+use hyper::http::request::Parts;
+use percent_encoding::percent_decode_str;
+
+use super::body::{self, BodyError};
+use super::error::Error;
+use super::format::{self, Format};
+use super::middleware::closing_if_it_panics;
+use super::path::PushPath;
+use super::router::Shared;
+use crate::exposition::text;
+use crate::gateway::{PushError, ResolvedPush, Submitted, Unavailable};
+use crate::model::GroupingKey;
+
+/// Headers that ask for something which would change what a push does, and which is not built.
+const HEADERS_NOT_BUILT: [&str; 3] = ["Idempotency-Key", "X-Push-Temporality", "X-Push-Source"];
+
+/// The same for query parameters; all others are ignored.
+const PARAMETERS_NOT_BUILT: [&str; 2] = ["temporality", "dry_run"];
+
+/// How often a push is tried again whose group is deleted each time before it is merged.
+const ATTEMPTS_MAX: usize = 16;
+
+/// Answers a push: 200 without a body once it is stored.
+pub(super) async fn push(shared: &Arc<Shared>, path: PushPath<'_>, request: Request) -> Response {
+    let (head, mut body) = request.into_parts();
+    match store(shared, path, &head, &mut body).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(error) => {
+            if let Some(reason) = error.reason() {
+                shared.metrics.pushes_refused.of(reason).increment();
+            }
+            tracing::debug!(%error, path = head.uri.path(), "push refused");
+            if !matches!(error, Error::Body(BodyError::TimedOut(_))) {
+                body::discard(&head.headers, body, &shared.options).await;
+            }
+            error.into_response()
+        }
+    }
+}
+
+/// Refuses what would have to be ignored otherwise: ignoring it would count twice.
+pub(super) fn refuse_what_is_not_built(head: &Parts) -> Result<(), Error> {
+    if let Some(name) = HEADERS_NOT_BUILT.iter().find(|name| head.headers.contains_key(**name)) {
+        return Err(Error::NotBuilt(format!("the header {name}")));
+    }
+    let parameters = head.uri.query().unwrap_or("").split('&');
+    let mut names = parameters.map(|parameter| parameter.split_once('=').map_or(parameter, |(name, _)| name));
+    let asked_for = names.find_map(|name| {
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        PARAMETERS_NOT_BUILT.into_iter().find(|not_built| name.trim() == *not_built)
+    });
+    match asked_for {
+        Some(name) => Err(Error::NotBuilt(format!("the query parameter {name}"))),
+        None => Ok(()),
+    }
+}
+
+async fn store(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts, body: &mut Body) -> Result<(), Error> {
+    refuse_what_is_not_built(head)?;
+    let key = path.grouping_key()?;
+    if format::of(&head.headers) == Format::Protobuf {
+        return Err(Error::ProtobufNotBuilt);
+    }
+    let received = body::receive(&head.headers, body, &shared.options, &shared.memory).await?;
+    let bytes = received.bytes();
+    for _ in 0..ATTEMPTS_MAX {
+        let push = body::without_blocking(bytes.len(), || resolve(shared, &key, bytes))?;
+        match closing_if_it_panics(shared.gateway.submit(push)).await? {
+            Submitted::Applied => return Ok(()),
+            Submitted::Outdated => {}
+        }
+    }
+    Err(Error::Push(PushError::Unavailable(Unavailable::QueueFull)))
+}
+
+/// Reads the body and finds its series. What is read goes again at once: it is larger than the body, and
+/// the push may have to wait.
+fn resolve(shared: &Shared, key: &GroupingKey, bytes: &[u8]) -> Result<ResolvedPush, Error> {
+    let families = text::parse_up_to(bytes, shared.gateway.limits().series_per_push_max)?;
+    Ok(shared.gateway.resolve(key, &families, bytes.len())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(uri: &str, header: Option<&str>) -> Option<String> {
+        let mut request = Request::builder().uri(uri);
+        if let Some(header) = header {
+            request = request.header(header, "x");
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        refuse_what_is_not_built(&head).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_built_is_named() {
+        let path = "/metrics/job/j";
+        for header in HEADERS_NOT_BUILT {
+            let text = refused(path, Some(&header.to_lowercase())).expect(header);
+            assert!(text.starts_with(&format!("the header {header} is not supported")), "{text}");
+        }
+        for query in ["temporality=cumulative", "x=1&dry_run", "dry%5Frun=false", "&&temporality"] {
+            let text = refused(&format!("{path}?{query}"), None).expect(query);
+            assert!(text.starts_with("the query parameter"), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_headers_and_parameters_are_ignored() {
+        assert_eq!(refused("/metrics/job/j", Some("X-Other")), None);
+        assert_eq!(refused("/metrics/job/j?a=temporality&dry_runs=1&Temporality=x", None), None);
+        assert_eq!(refused("/metrics/job/temporality?", None), None);
+    }
+}

@@ -1,0 +1,36 @@
+//! What the tests of this room start from.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::gateway::{self, Gateway, SystemClock};
+use crate::net;
+use crate::storage::MemoryEngine;
+
+use super::options::Options;
+
+/// A gateway that holds nothing yet.
+pub(super) fn gateway() -> Gateway {
+    Gateway::open(
+        Box::new(MemoryEngine::default()),
+        gateway::Options::default(),
+        Arc::new(SystemClock),
+        Arc::default(),
+    )
+    .expect("an empty memory holds nothing damaged")
+}
+
+/// The whole service over such a gateway.
+pub(super) fn router(options: Options) -> Router {
+    super::router(gateway(), Arc::default(), options)
+}
+
+/// Serves `router` on a port of this machine, until the test ends.
+pub(super) fn serve(router: Router) -> SocketAddr {
+    let listeners = net::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let address = listeners[0].local_address();
+    tokio::spawn(net::serve(listeners, router, net::Options::default(), std::future::pending()));
+    address
+}
