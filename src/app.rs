@@ -1,1 +1,134 @@
-//! Stub.
+//! The application: the only place that wires the rooms together, starts what runs beside requests, and
+//! stops it all.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, OnDamage, Store};
+use crate::gateway::{self, Gateway, RestoreError, SystemClock};
+use crate::http;
+use crate::net::{self, Listener};
+use crate::storage::{CommitError, Engine, NoEngine, OpenError, SledEngine, SledOptions, quarantine};
+use crate::telemetry::{self, Metrics, build};
+
+/// Why the program ends other than by a clean stop.
+#[derive(Debug, thiserror::Error)]
+enum AppError {
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] std::io::Error),
+    #[error("cannot handle signals: {0}")]
+    Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Bind(#[from] net::BindError),
+    #[error("{source}; --persistence.file sets where the store is")]
+    OpenStore { source: OpenError },
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error("{damage}; it was to be set aside, and that failed: {source}")]
+    Quarantine { damage: String, source: std::io::Error },
+    #[error("not everything could be written at the stop: {0}")]
+    LastCommit(#[from] CommitError),
+}
+
+/// Runs the gateway until it is told to stop. Says what went wrong in the log; the exit code is 0 only if
+/// everything was written.
+pub fn run(config: &Config) -> ExitCode {
+    telemetry::init(config.log_level, config.log_format);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    match start(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(err = %error, "tallygate ends with an error");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(config: &Config) -> Result<(), AppError> {
+    tracing::info!(version = build::VERSION, revision = build::REVISION, "starting tallygate");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AppError::Runtime)?;
+    let outcome = runtime.block_on(serve(config));
+    // What still runs after a clean stop is a scrape that nobody reads.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn serve(config: &Config) -> Result<(), AppError> {
+    let shutdown = net::signals().map_err(AppError::Signals)?;
+    // Before the store is opened: a second instance on the same port must not even look at it.
+    let listeners = net::bind(&config.listen)?;
+    let metrics = Arc::new(Metrics::default());
+    let gateway = open_gateway(config, &metrics)?;
+    let router = http::router(gateway.clone(), metrics, config.http.clone());
+    for address in listeners.iter().map(Listener::local_address) {
+        tracing::info!(%address, "listening");
+    }
+    net::systemd::notify_ready();
+
+    let stopped = async {
+        let signal = shutdown.await;
+        tracing::info!(?signal, "stopping: open requests are finished first");
+        net::systemd::notify_stopping();
+    };
+    let cut_off = net::serve(listeners, router, config.net, stopped).await;
+    if cut_off > 0 {
+        tracing::warn!(connections = cut_off, "connections were closed without an answer");
+    }
+    gateway.stop().await?;
+    tracing::info!("stopped; everything is written");
+    Ok(())
+}
+
+fn open_gateway(config: &Config, metrics: &Arc<Metrics>) -> Result<Gateway, AppError> {
+    let Store::Directory { path, cache_bytes, on_damage } = &config.store else {
+        tracing::warn!("nothing is kept: the store's path is empty, so a restart begins with nothing");
+        return Ok(load(config, metrics, Box::new(NoEngine))?);
+    };
+    let open = || -> Result<Gateway, AppError> {
+        let options = SledOptions { cache_bytes: *cache_bytes, ..SledOptions::default() };
+        let engine = SledEngine::open(path, &options).map_err(|source| AppError::OpenStore { source })?;
+        Ok(load(config, metrics, Box::new(engine))?)
+    };
+    match open() {
+        Err(error) if *on_damage == OnDamage::Quarantine && is_damage(&error) => {
+            set_aside(path, &error)?;
+            open()
+        }
+        outcome => outcome,
+    }
+}
+
+fn load(config: &Config, metrics: &Arc<Metrics>, engine: Box<dyn Engine>) -> Result<Gateway, RestoreError> {
+    let clock: Arc<dyn gateway::Clock> = Arc::new(SystemClock);
+    let gateway = Gateway::open(engine, config.gateway.clone(), clock, Arc::clone(metrics))?;
+    tracing::info!(groups = metrics.groups.get(), series = metrics.series.get(), "the store is loaded");
+    Ok(gateway)
+}
+
+fn is_damage(error: &AppError) -> bool {
+    match error {
+        AppError::OpenStore { source } => matches!(source, OpenError::Damaged { .. }),
+        AppError::Restore(error) => error.is_damage(),
+        AppError::Runtime(_)
+        | AppError::Signals(_)
+        | AppError::Bind(_)
+        | AppError::Quarantine { .. }
+        | AppError::LastCommit(_) => false,
+    }
+}
+
+fn set_aside(path: &Path, damage: &AppError) -> Result<(), AppError> {
+    let aside =
+        quarantine(path).map_err(|source| AppError::Quarantine { damage: damage.to_string(), source })?;
+    tracing::error!(
+        err = %damage,
+        moved_to = %aside.display(),
+        "the store is damaged and was set aside; starting with an empty one"
+    );
+    Ok(())
+}
