@@ -1,0 +1,48 @@
+# Tallygate. `make` alone lists what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# What `make run` hands to the program: make run ARGS="--web.listen-address=:9092"
+ARGS ?=
+# Seconds for each target of `make fuzz`.
+FUZZ_SECONDS ?= 60
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+
+.PHONY: help run test check bench fuzz install
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+run: ## Build and start the gateway; ARGS="..." are its flags
+	cargo run --release -- $(ARGS)
+
+test: ## Install what the tests need where it is missing, and run them
+	./tests/setup.sh
+	cargo test --locked
+
+check: ## Formatting, lints, documentation, licences and advisories
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	./tests/deny.sh
+
+bench: ## Measure the hot functions
+	cargo bench --locked
+
+fuzz: ## Fuzz each parser for FUZZ_SECONDS (needs cargo-fuzz)
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install --locked cargo-fuzz"; exit 1; }
+	@set -e; for target in $$(RUSTC_BOOTSTRAP=1 cargo fuzz list); do \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+install: ## Install the program, its unit and its documents under DESTDIR and PREFIX
+	cargo build --locked --release
+	install -D -m 0755 $(TARGET_DIR)/release/tallygate $(DESTDIR)$(PREFIX)/bin/tallygate
+	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/doc/tallygate
+	sed 's|/usr/bin/tallygate|$(PREFIX)/bin/tallygate|' packaging/systemd/tallygate.service \
+	  > $(DESTDIR)$(UNIT_DIR)/tallygate.service
+	install -m 0644 LICENSE CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/tallygate/

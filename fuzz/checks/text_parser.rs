@@ -1,0 +1,120 @@
+//! The check of the fuzz target `text_parser`, shared with the test that replays its corpus: what parses can be
+//! written, and what was written reads back as the same.
+
+use std::collections::HashSet;
+
+use tallygate::exposition::text::{parse, write_header, write_series};
+use tallygate::model::{Bucket, Families, Label, MetricType, Value};
+
+/// Parses, writes, parses again and compares. Panics where they differ.
+pub(crate) fn check(body: &[u8]) {
+    let Ok(first) = parse(body) else { return };
+    check_structure(&first);
+    if derived_names_collide(&first) {
+        return;
+    }
+    let written = write(&first);
+    let second = parse(&written).unwrap_or_else(|error| {
+        panic!("{error} in what was written:\n{}", String::from_utf8_lossy(&written))
+    });
+    check_structure(&second);
+    assert_eq!(shown(&first), shown(&second));
+    assert_eq!(written, write(&second), "writing again gives other bytes");
+}
+
+/// What the model promises of families.
+fn check_structure(families: &Families<'_>) {
+    let mut names = HashSet::new();
+    for family in &families.families {
+        assert!(names.insert(&*family.name), "the family {} stands twice", family.name);
+        assert!(!family.series.is_empty(), "the family {} is empty", family.name);
+        for series in &family.series {
+            let mut labels = HashSet::new();
+            for label in families.labels_of(series) {
+                assert!(labels.insert(label.name), "the label {} stands twice", label.name);
+            }
+            let of_value = match series.value {
+                Value::Counter(_) => MetricType::Counter,
+                Value::Gauge(_) => MetricType::Gauge,
+                Value::Untyped(_) => MetricType::Untyped,
+                Value::Histogram(_) => MetricType::Histogram,
+                Value::Summary(_) => MetricType::Summary,
+            };
+            assert_eq!(family.metric_type, of_value);
+        }
+    }
+}
+
+/// Whether a family has the name of a line of another one: written one after the other they would mix. (A gateway
+/// refuses such a push.)
+fn derived_names_collide(families: &Families<'_>) -> bool {
+    let names: HashSet<&str> = families.families.iter().map(|family| &*family.name).collect();
+    families.families.iter().any(|family| match family.metric_type {
+        MetricType::Histogram | MetricType::Summary => ["_bucket", "_sum", "_count"]
+            .iter()
+            .any(|suffix| names.contains(format!("{}{suffix}", family.name).as_str())),
+        MetricType::Counter | MetricType::Gauge | MetricType::Untyped => false,
+    })
+}
+
+fn write(families: &Families<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for family in &families.families {
+        write_header(&mut out, &family.name, family.help.as_deref(), family.metric_type);
+        for series in &family.series {
+            let labels = families.labels_of(series);
+            let labels = labels.iter().map(|label| Label { name: label.name, value: &label.value });
+            write_series(&mut out, &family.name, labels, &series.value);
+        }
+    }
+    out
+}
+
+/// Everything that is written, in a form that can be compared: what is missing filled in as the writer does it.
+fn shown(families: &Families<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for family in &families.families {
+        lines.push(format!("{} {} {:?}", family.name, family.metric_type, family.help));
+        for series in &family.series {
+            let labels: Vec<_> = families
+                .labels_of(series)
+                .iter()
+                .map(|label| (label.name.to_string(), label.value.to_string()))
+                .collect();
+            lines.push(format!("{labels:?} {}", shown_value(&series.value)));
+        }
+    }
+    lines
+}
+
+fn shown_value(value: &Value) -> String {
+    // Minus zero is written as zero.
+    let number = |number: f64| number + 0.0;
+    match value {
+        Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => {
+            format!("{:?}", number(*value))
+        }
+        Value::Histogram(histogram) => {
+            let mut buckets = histogram.buckets.clone();
+            let infinite = buckets.iter().find(|bucket| bucket.upper_bound == f64::INFINITY).copied();
+            let count = histogram.count.or(infinite.map(|bucket| bucket.cumulative_count)).unwrap_or(0.0);
+            if infinite.is_none() {
+                buckets.push(Bucket { upper_bound: f64::INFINITY, cumulative_count: count });
+            }
+            let buckets: Vec<_> = buckets
+                .iter()
+                .map(|bucket| (number(bucket.upper_bound), number(bucket.cumulative_count)))
+                .collect();
+            format!("{buckets:?} {:?} {:?}", number(histogram.sum.unwrap_or(0.0)), number(count))
+        }
+        Value::Summary(summary) => {
+            let quantiles: Vec<_> = summary
+                .quantiles
+                .iter()
+                .map(|quantile| (number(quantile.quantile), number(quantile.value)))
+                .collect();
+            let (sum, count) = (summary.sum.unwrap_or(0.0), summary.count.unwrap_or(0.0));
+            format!("{quantiles:?} {:?} {:?}", number(sum), number(count))
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Everything that is tested from outside: through HTTP, or on a whole gateway.
+
+// A test says by a panic what went wrong, and the binary has no users who could reach or read its items.
+#![allow(
+    clippy::approx_constant,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::format_collect,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod admission;
+mod curl;
+mod full_disk;
+mod invariants;
+mod kill;
+mod limits;
+mod old_formats;
+mod power_cut;
+mod prometheus;
+mod pushgateway;
+mod python_client;
+mod reference;
+mod regression;
+mod running;
+mod store;
+mod support;

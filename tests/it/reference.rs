@@ -1,0 +1,463 @@
+//! The whole gateway against a plain model of the merge rules, with stops, kills and failing commits in
+//! between.
+//!
+//! Covers the invariants: what is restored equals what was acknowledged; a refused push changes nothing
+//! but the failure time; the exposition is deterministic and consistent; order does not matter to what
+//! adds.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tallygate::gateway::{Durability, Options};
+
+use crate::support::in_process::InProcess;
+use crate::support::records::{Disk, Failure};
+
+const JOBS: [&str; 2] = ["a", "b"];
+const INSTANCES: [Option<&str>; 3] = [None, Some("1"), Some("2")];
+const LABELS: [&str; 3] = ["", "x", "y"];
+/// Upper bounds that pushed histograms choose from.
+const BOUNDS: [&str; 4] = ["0.5", "1", "2.5", "10"];
+
+/// A grouping key of the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    job: usize,
+    instance: usize,
+}
+
+impl Key {
+    fn path(self) -> String {
+        let job = JOBS[self.job];
+        INSTANCES[self.instance].map_or_else(
+            || format!("/metrics/job/{job}"),
+            |instance| format!("/metrics/job/{job}/instance/{instance}"),
+        )
+    }
+}
+
+/// A value that adds up without rounding, so that the model may use plain floating-point numbers.
+type Eighths = i32;
+
+/// Non-cumulative counts for the bounds that are there, the count for `+Inf`, and the sum.
+type PushedHistogram = (Vec<(usize, u16)>, u16, Eighths);
+
+/// What one push holds; each kind of metric in a family of its own.
+#[derive(Clone, Debug, Default)]
+struct Push {
+    counters: BTreeMap<usize, u16>,
+    gauges: BTreeMap<usize, Eighths>,
+    untyped: BTreeMap<usize, Eighths>,
+    histograms: BTreeMap<usize, PushedHistogram>,
+    summaries: BTreeMap<usize, (u16, Eighths)>,
+    /// Makes the push one that must be refused.
+    defect: Option<Defect>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Defect {
+    NegativeCounter,
+    Timestamp,
+    Duplicate,
+    TypeClash,
+    FallingBuckets,
+    Reserved,
+    Collision,
+    Syntax,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(Key, Push),
+    Delete(Key),
+    /// Several pushes at once, so that they share commits.
+    Together(Vec<(Key, Push)>),
+    /// The next commit fails, so or so; what is pushed then is pushed again until it is accepted.
+    FailingPush(Key, Push, Vec<bool>),
+    FailingDelete(Key, Vec<bool>),
+    Stop,
+    Kill,
+}
+
+fn eighths(value: Eighths) -> f64 {
+    f64::from(value) / 8.0
+}
+
+fn label(index: usize) -> String {
+    if LABELS[index].is_empty() { String::new() } else { format!("l=\"{}\"", LABELS[index]) }
+}
+
+fn labels(index: usize, more: &str) -> String {
+    [label(index).as_str(), more]
+        .iter()
+        .filter(|part| !part.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+impl Push {
+    /// The push as text; `key` makes the names of one job differ from those of the other nowhere.
+    fn body(&self) -> String {
+        let mut body = String::new();
+        let out = &mut body;
+        if !self.counters.is_empty() || self.defect.is_some() {
+            writeln!(out, "# TYPE m_total counter").unwrap();
+        }
+        for (&l, value) in &self.counters {
+            writeln!(out, "m_total{{{}}} {value}", label(l)).unwrap();
+        }
+        if !self.gauges.is_empty() {
+            writeln!(out, "# TYPE g gauge").unwrap();
+        }
+        for (&l, &value) in &self.gauges {
+            writeln!(out, "g{{{}}} {}", label(l), eighths(value)).unwrap();
+        }
+        for (&l, &value) in &self.untyped {
+            writeln!(out, "u{{{}}} {}", label(l), eighths(value)).unwrap();
+        }
+        if !self.histograms.is_empty() {
+            writeln!(out, "# TYPE h histogram").unwrap();
+        }
+        for (&l, (buckets, over, sum)) in &self.histograms {
+            let mut total = 0_u32;
+            for (bound, count) in buckets {
+                total += u32::from(*count);
+                writeln!(out, "h_bucket{{{}}} {total}", labels(l, &format!("le=\"{}\"", BOUNDS[*bound])))
+                    .unwrap();
+            }
+            total += u32::from(*over);
+            writeln!(out, "h_bucket{{{}}} {total}", labels(l, "le=\"+Inf\"")).unwrap();
+            writeln!(out, "h_sum{{{}}} {}", label(l), eighths(*sum)).unwrap();
+            writeln!(out, "h_count{{{}}} {total}", label(l)).unwrap();
+        }
+        if !self.summaries.is_empty() {
+            writeln!(out, "# TYPE s summary").unwrap();
+        }
+        for (&l, (count, sum)) in &self.summaries {
+            writeln!(out, "s_sum{{{}}} {}\ns_count{{{}}} {count}", label(l), eighths(*sum), label(l))
+                .unwrap();
+        }
+        if let Some(defect) = self.defect {
+            out.push_str(match defect {
+                Defect::NegativeCounter => "m_total{l=\"z\"} -1\n",
+                Defect::Timestamp => "m_total{l=\"z\"} 1 1000\n",
+                Defect::Duplicate => "m_total{l=\"z\"} 1\nm_total{l=\"z\",n=\"\"} 1\n",
+                Defect::TypeClash => "m_total{l=\"z\"} 1\n# TYPE seed gauge\nseed 1\n",
+                Defect::FallingBuckets => {
+                    "# TYPE w histogram\nw_bucket{le=\"1\"} 2\nw_bucket{le=\"+Inf\"} 1\n"
+                }
+                Defect::Reserved => "m_total{l=\"z\"} 1\ntallygate_x 1\n",
+                Defect::Collision => "m_total{l=\"z\"} 1\nseed_h_count 1\n",
+                Defect::Syntax => "m_total{l=\"z\"} 1\nm total 1\n",
+            });
+        }
+        body
+    }
+}
+
+/// What a group holds, by the plain reading of the rules.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Group {
+    counters: BTreeMap<usize, f64>,
+    gauges: BTreeMap<usize, f64>,
+    untyped: BTreeMap<usize, f64>,
+    /// Non-cumulative counts by bound, `BOUNDS.len()` for `+Inf`; and the sum.
+    histograms: BTreeMap<usize, (BTreeMap<usize, u64>, f64)>,
+    summaries: BTreeMap<usize, (u64, f64)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Model(BTreeMap<Key, Group>);
+
+impl Model {
+    fn push(&mut self, key: Key, push: &Push) {
+        let group = self.0.entry(key).or_default();
+        for (&l, &value) in &push.counters {
+            *group.counters.entry(l).or_default() += f64::from(value);
+        }
+        for (&l, &value) in &push.gauges {
+            group.gauges.insert(l, eighths(value));
+        }
+        for (&l, &value) in &push.untyped {
+            *group.untyped.entry(l).or_default() += eighths(value);
+        }
+        for (&l, (buckets, over, sum)) in &push.histograms {
+            let (counts, total) = group.histograms.entry(l).or_default();
+            for &(bound, count) in buckets {
+                *counts.entry(bound).or_default() += u64::from(count);
+            }
+            *counts.entry(BOUNDS.len()).or_default() += u64::from(*over);
+            *total += eighths(*sum);
+        }
+        for (&l, &(count, sum)) in &push.summaries {
+            let (counts, total) = group.summaries.entry(l).or_default();
+            *counts += u64::from(count);
+            *total += eighths(sum);
+        }
+    }
+
+    /// All samples that a scrape must show, and no others.
+    fn samples(&self) -> BTreeMap<String, f64> {
+        let mut samples = BTreeMap::new();
+        for (key, group) in &self.0 {
+            let mut add = |name: &str, l: usize, last: &str, value: f64| {
+                let instance = INSTANCES[key.instance].unwrap_or("");
+                let own = format!("instance=\"{instance}\",job=\"{}\"", JOBS[key.job]);
+                let parts = [own, label(l), last.to_owned()];
+                let labels: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+                samples.insert(format!("{name}{{{}}}", labels.join(",")), value);
+            };
+            for (&l, &value) in &group.counters {
+                add("m_total", l, "", value);
+            }
+            for (&l, &value) in &group.gauges {
+                add("g", l, "", value);
+            }
+            for (&l, &value) in &group.untyped {
+                add("u", l, "", value);
+            }
+            for (&l, (counts, sum)) in &group.histograms {
+                let mut total = 0;
+                for (&bound, count) in counts {
+                    total += count;
+                    let le = BOUNDS.get(bound).copied().unwrap_or("+Inf");
+                    add("h_bucket", l, &format!("le=\"{le}\""), total as f64);
+                }
+                add("h_sum", l, "", *sum);
+                add("h_count", l, "", total as f64);
+            }
+            for (&l, &(count, sum)) in &group.summaries {
+                add("s_sum", l, "", sum);
+                add("s_count", l, "", count as f64);
+            }
+        }
+        samples
+    }
+}
+
+fn any_key() -> impl Strategy<Value = Key> {
+    (0..JOBS.len(), 0..INSTANCES.len()).prop_map(|(job, instance)| Key { job, instance })
+}
+
+fn by_label<T: Clone + std::fmt::Debug + 'static>(
+    value: impl Strategy<Value = T> + 'static,
+) -> impl Strategy<Value = BTreeMap<usize, T>> {
+    proptest::collection::btree_map(0..LABELS.len(), value, 0..=2)
+}
+
+fn any_histogram() -> impl Strategy<Value = PushedHistogram> {
+    let buckets = proptest::collection::btree_map(0..BOUNDS.len(), any::<u16>(), 0..=3);
+    (buckets, any::<u16>(), -10_000..10_000)
+        .prop_map(|(buckets, over, sum)| (buckets.into_iter().collect(), over, sum))
+}
+
+fn any_defect() -> impl Strategy<Value = Defect> {
+    prop_oneof![
+        Just(Defect::NegativeCounter),
+        Just(Defect::Timestamp),
+        Just(Defect::Duplicate),
+        Just(Defect::TypeClash),
+        Just(Defect::FallingBuckets),
+        Just(Defect::Reserved),
+        Just(Defect::Collision),
+        Just(Defect::Syntax),
+    ]
+}
+
+fn any_push() -> impl Strategy<Value = Push> {
+    let defect = prop_oneof![4 => Just(None), 1 => any_defect().prop_map(Some)];
+    (
+        by_label(any::<u16>()),
+        by_label(-10_000..10_000),
+        by_label(-10_000..10_000),
+        by_label(any_histogram()),
+        by_label((any::<u16>(), -10_000..10_000)),
+        defect,
+    )
+        .prop_map(|(counters, gauges, untyped, histograms, summaries, defect)| Push {
+            counters,
+            gauges,
+            untyped,
+            histograms,
+            summaries,
+            defect,
+        })
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let failures = || proptest::collection::vec(any::<bool>(), 1..=2);
+    prop_oneof![
+        8 => (any_key(), any_push()).prop_map(|(key, push)| Step::Push(key, push)),
+        2 => any_key().prop_map(Step::Delete),
+        3 => proptest::collection::vec((any_key(), any_push()), 2..=6).prop_map(Step::Together),
+        2 => (any_key(), any_push(), failures()).prop_map(|(key, push, fail)| Step::FailingPush(key, push, fail)),
+        1 => (any_key(), failures()).prop_map(|(key, fail)| Step::FailingDelete(key, fail)),
+        1 => Just(Step::Stop),
+        1 => Just(Step::Kill),
+    ]
+}
+
+/// Steps for a gateway that writes later: what is not written yet ends with a kill, and no push waits for
+/// a commit that could fail.
+fn any_step_written_later() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (any_key(), any_push()).prop_map(|(key, push)| Step::Push(key, push)),
+        3 => any_key().prop_map(Step::Delete),
+        3 => proptest::collection::vec((any_key(), any_push()), 2..=6).prop_map(Step::Together),
+        2 => Just(Step::Stop),
+    ]
+}
+
+/// The gateway under test beside the model of it.
+struct Pair {
+    disk: Disk,
+    options: Options,
+    real: InProcess,
+    model: Model,
+}
+
+/// Families that the defects clash with; in a group that no step touches.
+const SEED: &str = "# TYPE seed counter\nseed 1\n# TYPE seed_h histogram\nseed_h_count 1\nseed_h_sum 1\n";
+
+impl Pair {
+    async fn new(durability: Durability) -> Self {
+        let disk = Disk::default();
+        let options = Options { durability, ..Options::default() };
+        let real = InProcess::open(disk.engine(), options.clone());
+        let (status, body) = real.push("/metrics/job/seed", SEED).await;
+        assert_eq!(status, 200, "{body}");
+        Self { disk, options, real, model: Model::default() }
+    }
+
+    async fn step(&mut self, step: &Step) {
+        match step {
+            Step::Push(key, push) => {
+                let status = self.until_accepted("POST", *key, &push.body()).await;
+                self.judge(*key, push, status);
+            }
+            Step::Delete(key) => {
+                assert_eq!(self.until_accepted("DELETE", *key, "").await, 202);
+                self.model.0.remove(key);
+            }
+            Step::Together(pushes) => self.together(pushes).await,
+            Step::FailingPush(key, push, fail) => {
+                self.plan(fail);
+                let status = self.until_accepted("POST", *key, &push.body()).await;
+                self.judge(*key, push, status);
+            }
+            Step::FailingDelete(key, fail) => {
+                self.plan(fail);
+                assert_eq!(self.until_accepted("DELETE", *key, "").await, 202);
+                self.model.0.remove(key);
+            }
+            Step::Stop => {
+                self.disk.fail_next([]);
+                self.real.gateway.stop().await.expect("nothing is planned to fail");
+                self.real = self.open();
+            }
+            Step::Kill => self.real = self.open(),
+        }
+    }
+
+    fn open(&self) -> InProcess {
+        InProcess::open(self.disk.engine(), self.options.clone())
+    }
+
+    fn plan(&self, fail: &[bool]) {
+        self.disk.fail_next(fail.iter().map(|&lost| if lost { Failure::Lost } else { Failure::Landed }));
+    }
+
+    /// Pushes at the same time. Gauges that two of them set could end up either way, so each keeps its own
+    /// group's.
+    async fn together(&mut self, pushes: &[(Key, Push)]) {
+        let bodies: Vec<(String, String)> = pushes
+            .iter()
+            .map(|(key, push)| (key.path(), Push { gauges: BTreeMap::new(), ..push.clone() }.body()))
+            .collect();
+        let answers = bodies.iter().map(|(path, body)| self.real.push(path, body));
+        let answers = futures_util::future::join_all(answers).await;
+        for ((key, push), (status, _)) in pushes.iter().zip(answers) {
+            let push = Push { gauges: BTreeMap::new(), ..push.clone() };
+            let mut status = status.as_u16();
+            if status == 503 {
+                status = self.until_accepted("POST", *key, &push.body()).await;
+            }
+            self.judge(*key, &push, status);
+        }
+    }
+
+    /// Sends a request again until the store works. While it does not, the scrape must stay as it was.
+    async fn until_accepted(&self, method: &str, key: Key, body: &str) -> u16 {
+        loop {
+            let before = self.real.scrape_pushed().await;
+            let (status, text) = self.real.send(method, &key.path(), body.to_owned()).await;
+            if status != 503 {
+                self.disk.fail_next([]);
+                return status.as_u16();
+            }
+            assert!(text.contains("store"), "{text}");
+            assert_eq!(self.real.scrape_pushed().await, before);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    fn judge(&mut self, key: Key, push: &Push, status: u16) {
+        let expected = if push.defect.is_some() { 400 } else { 200 };
+        assert_eq!(status, expected, "{}", push.body());
+        if push.defect.is_none() {
+            self.model.push(key, push);
+        }
+    }
+
+    async fn compare(&self) {
+        let scrape = self.real.scrape_pushed().await;
+        let shown: BTreeMap<String, f64> = crate::support::samples::samples(&scrape)
+            .into_iter()
+            .filter(|(series, _)| !series.contains("job=\"seed\""))
+            .map(|(series, value)| (series.to_owned(), value))
+            .collect();
+        // Labels stand in name order, which puts `l` after `instance` and `job`, as the model writes them.
+        assert_eq!(shown, self.model.samples(), "{scrape}");
+    }
+}
+
+/// Runs the steps against both, compares after each, and ends with a stop and a start.
+fn run(steps: &[Step], durability: Durability) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut pair = Pair::new(durability).await;
+        for step in steps {
+            pair.step(step).await;
+            pair.compare().await;
+        }
+        pair.disk.fail_next([]);
+        let before = pair.real.scrape().await;
+        assert_eq!(pair.real.scrape().await, before, "two scrapes with nothing in between differ");
+        pair.real.gateway.stop().await.expect("nothing is planned to fail");
+        assert_eq!(pair.open().scrape().await, before, "a stop and a start have changed something");
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_gateway_equals_the_plain_model(steps in proptest::collection::vec(any_step(), 1..25)) {
+        run(&steps, Durability::Always);
+    }
+
+    #[test]
+    fn it_does_so_too_when_it_writes_later(
+        steps in proptest::collection::vec(any_step_written_later(), 1..25),
+        durability in prop_oneof![
+            Just(Durability::None),
+            Just(Durability::Interval(Duration::from_millis(5))),
+            Just(Durability::Interval(Duration::from_hours(1))),
+        ],
+    ) {
+        run(&steps, durability);
+    }
+}

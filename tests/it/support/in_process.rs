@@ -1,0 +1,83 @@
+//! A gateway in this process: the real router and the real committer, on an engine and a clock of the
+//! test's choice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use tallygate::gateway::{Clock, Gateway, Options};
+use tallygate::http;
+use tallygate::storage::Engine;
+use tallygate::telemetry::Metrics;
+use tower::ServiceExt as _;
+
+/// A clock that stands still until the test moves it.
+#[derive(Default)]
+pub struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    pub fn set_seconds(&self, seconds: u64) {
+        self.0.store(seconds * 1_000_000_000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now_ns(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A gateway without a process of its own.
+pub struct InProcess {
+    router: axum::Router,
+    pub gateway: Gateway,
+    pub clock: Arc<ManualClock>,
+}
+
+impl InProcess {
+    pub fn open(engine: Box<dyn Engine>, options: Options) -> Self {
+        Self::open_with(engine, options, http::Options::default())
+    }
+
+    pub fn open_with(engine: Box<dyn Engine>, options: Options, http_options: http::Options) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        clock.set_seconds(1_000);
+        let metrics = Arc::new(Metrics::default());
+        let gateway =
+            Gateway::open(engine, options, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&metrics))
+                .expect("the store can be loaded");
+        let router = http::router(gateway.clone(), metrics, http_options);
+        Self { router, gateway, clock }
+    }
+
+    /// Sends a request without a connection.
+    pub async fn send(&self, method: &str, path: &str, body: impl Into<Body>) -> (StatusCode, String) {
+        self.request(Request::builder().method(method).uri(path).body(body.into()).unwrap()).await
+    }
+
+    /// Sends a request with whatever headers it has.
+    pub async fn request(&self, request: Request<Body>) -> (StatusCode, String) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    pub async fn push(&self, path: &str, body: &str) -> (StatusCode, String) {
+        self.send("POST", path, body.to_owned()).await
+    }
+
+    /// The scrape, less the gateway's own metrics.
+    pub async fn scrape(&self) -> String {
+        let (status, body) = self.send("GET", "/metrics", Body::empty()).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        super::samples::without_own(&body)
+    }
+
+    /// The scrape, less the gateway's own metrics and the push times.
+    pub async fn scrape_pushed(&self) -> String {
+        super::samples::without_push_times(&self.scrape().await)
+    }
+}

@@ -1,0 +1,53 @@
+//! Other people's programs that run beside the gateway: Pushgateway, Prometheus.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use super::process::{Answer, wait_until};
+
+/// A running program. Killed when dropped.
+pub struct Neighbour {
+    child: Child,
+    /// Its address: `127.0.0.1:port`.
+    pub address: String,
+}
+
+impl Neighbour {
+    /// Starts a program on a free port, and waits until `ready` answers 200. `flags` gets the address.
+    pub fn start(program: &str, ready: &str, flags: impl FnOnce(&str) -> Vec<String>) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        let child = Command::new(program)
+            .args(flags(&address))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let neighbour = Self { child, address };
+        wait_until(&format!("{program} is ready"), || {
+            neighbour.try_get(ready).is_some_and(|answer| answer.status == 200)
+        });
+        neighbour
+    }
+
+    /// Gets a page.
+    pub fn get(&self, path: &str) -> Answer {
+        self.try_get(path).expect("it answers")
+    }
+
+    fn try_get(&self, path: &str) -> Option<Answer> {
+        let url = format!("http://{}{path}", self.address);
+        let request = ureq::get(url).config().http_status_as_error(false).build();
+        let mut response = request.call().ok()?;
+        let status = response.status().as_u16();
+        Some(Answer { status, body: response.body_mut().read_to_string().ok()? })
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
