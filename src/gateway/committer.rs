@@ -19,11 +19,12 @@ use super::admission::{NotAdmitted, admit};
 use super::committed::Shared;
 use super::ledger::Ledger;
 use super::options::Durability;
-use super::publish::{self, Sink};
+use super::publish::{self, Sink as _};
 use super::record::RecordKey;
 use super::rejection::{Rejection, Unavailable};
 use super::resolve::ResolvedPush;
 use super::staging::Staging;
+use super::writes::{Notes, Numbers, Writes};
 
 /// Pages that one commit writes at most, give or take those of one push.
 const PAGES_PER_COMMIT_MAX: usize = 1_000;
@@ -327,11 +328,12 @@ impl Committer {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        let mut batch = Batch::default();
-        for key in &self.unwritten {
-            put(&mut batch, key, publish::committed_record(&self.shared, &self.ledger, key));
+        let mut writes = Writes::default();
+        for key in self.unwritten.iter().cloned() {
+            let value = publish::committed_record(&self.shared, &self.ledger, &key);
+            writes.add_unless_there(key, value);
         }
-        self.engine_commit(&batch)?;
+        self.engine_commit(&writes.batch)?;
         self.unwritten.clear();
         self.stored = Numbers::of(&self.ledger, &self.shared);
         Ok(())
@@ -416,86 +418,5 @@ impl Replies {
         for reply in self.deletes {
             let _ = reply.send(Err(error.clone()));
         }
-    }
-}
-
-/// What records there may be as of some moment: the largest numbers handed out until then.
-#[derive(Clone, Copy, Debug)]
-struct Numbers {
-    group: u64,
-    family: u64,
-    /// Whether there were failure times; they have no numbers.
-    failures: bool,
-}
-
-impl Numbers {
-    fn of(ledger: &Ledger, shared: &Shared) -> Self {
-        let failures = shared.failures.lock().any_may_be_stored();
-        Self { group: ledger.next_group, family: ledger.next_family, failures }
-    }
-
-    /// Whether a record of this key may have been written by that moment.
-    fn may_include(self, key: &RecordKey) -> bool {
-        match key {
-            RecordKey::Family(family, _) => family.0 <= self.family,
-            RecordKey::Group(group) | RecordKey::Layout(group, _) | RecordKey::Page(group, _) => {
-                group.0 <= self.group
-            }
-            RecordKey::Failure(_) => self.failures,
-        }
-    }
-}
-
-/// Makes the batch that is written now.
-#[derive(Default)]
-struct Writes {
-    batch: Batch,
-    keys: HashSet<RecordKey>,
-}
-
-impl Writes {
-    fn add_unless_there(&mut self, key: RecordKey, value: Option<Vec<u8>>) {
-        if !self.keys.contains(&key) {
-            put(&mut self.batch, &key, value);
-            self.keys.insert(key);
-        }
-    }
-}
-
-impl Sink for Writes {
-    fn put(&mut self, key: RecordKey, value: impl FnOnce() -> Vec<u8>) {
-        self.add_unless_there(key, Some(value()));
-    }
-
-    fn remove(&mut self, key: RecordKey) {
-        self.add_unless_there(key, None);
-    }
-}
-
-/// Notes what is to be written later. What came and went in between is forgotten, so that the notes do not
-/// grow with everything that ever was.
-struct Notes<'n> {
-    unwritten: &'n mut HashSet<RecordKey>,
-    stored: Numbers,
-}
-
-impl Sink for Notes<'_> {
-    fn put(&mut self, key: RecordKey, _: impl FnOnce() -> Vec<u8>) {
-        self.unwritten.insert(key);
-    }
-
-    fn remove(&mut self, key: RecordKey) {
-        if self.stored.may_include(&key) {
-            self.unwritten.insert(key);
-        } else {
-            self.unwritten.remove(&key);
-        }
-    }
-}
-
-fn put(batch: &mut Batch, key: &RecordKey, value: Option<Vec<u8>>) {
-    match value {
-        Some(value) => batch.put(key.encode(), value),
-        None => batch.remove(key.encode()),
     }
 }

@@ -22,6 +22,7 @@ mod resolve;
 mod restore;
 mod snapshot;
 mod staging;
+mod writes;
 
 use std::sync::Arc;
 use std::thread;

@@ -104,7 +104,7 @@ impl Staging {
         !self.ended.contains(&group) && (self.begun.contains_key(&group) || ledger_live.contains_key(&group))
     }
 
-    /// Carries out what was admitted.
+    /// Carries out what was admitted. Gives back how many totals are now beyond what can be shown.
     pub(crate) fn apply(
         &mut self,
         ledger: &mut Ledger,
@@ -120,7 +120,6 @@ impl Staging {
             self.stage_family(&family).help = Some(help);
         }
         let mut saturated = 0;
-        let mut touched = 0;
         let Some(StagedFate::Lives(group)) = self.groups.get_mut(key) else {
             unreachable!("the group was staged just before");
         };
@@ -132,8 +131,7 @@ impl Staging {
             let page = group.page_mut(entry, slot.page());
             saturated += usize::from(page.page.values[slot.slot()].absorb(&contribution, stamp).saturated);
         }
-        touched += group.pages.len() - pages_before;
-        self.pages_touched += touched;
+        self.pages_touched += group.pages.len() - pages_before;
         for family in plan.families {
             self.apply_family(ledger, committed, key, family, stamp);
         }
