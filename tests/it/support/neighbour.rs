@@ -2,21 +2,21 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::process::{Answer, wait_until};
 
 /// A running program. Killed when dropped.
 pub struct Neighbour {
     child: Child,
-    /// Its address: `127.0.0.1:port`.
+    /// Its address: one of loopback, and a port.
     pub address: String,
 }
 
 impl Neighbour {
     /// Starts a program on a free port, and waits until `ready` answers 200. `flags` gets the address.
     pub fn start(program: &str, ready: &str, flags: impl FnOnce(&str) -> Vec<String>) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
+        let address = free_address();
         let child = Command::new(program)
             .args(flags(&address))
             .stdin(Stdio::null())
@@ -43,6 +43,16 @@ impl Neighbour {
         let status = response.status().as_u16();
         Some(Answer { status, body: response.body_mut().read_to_string().ok()? })
     }
+}
+
+/// An address that nobody else uses: these programs cannot say which port they got, and a free port may be taken
+/// before they start. So each gets a loopback address of its own, which follows from our process.
+fn free_address() -> String {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let number = 1 + STARTED.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    let host = format!("127.{}.{}.{number}", 100 + process % 100, process / 100 % 250);
+    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().to_string()
 }
 
 impl Drop for Neighbour {
