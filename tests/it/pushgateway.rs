@@ -4,6 +4,10 @@
 //! besides, on purpose, is in [`DEPARTURES`] with the reason.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::support::neighbour::Neighbour;
 use crate::support::process::{Process, is_installed, scratch};
@@ -130,6 +134,8 @@ const ACCEPTED: &[Case] = &[
     case("DELETE of what is not there", "DELETE", "/metrics/job/never", "", ""),
     case("a group to be deleted", "PUT", "/metrics/job/gone/a/b", "gone 1\n", ""),
     case("DELETE with a body", "DELETE", "/metrics/job/gone/a/b", "ignored", ""),
+    case("OPTIONS of a push path", "OPTIONS", "/metrics/job/x", "", ""),
+    case("OPTIONS of the scrape", "OPTIONS", "/metrics", "", ""),
     case("DELETE is exact", "DELETE", "/metrics/job/c1/a/b", "", ""),
 ];
 
@@ -322,6 +328,14 @@ const REFUSED: &[Case] = &[
     case("PATCH of a push path", "PATCH", "/metrics/job/x", "", "Method Not Allowed"),
     case("POST of the scrape", "POST", "/metrics", "", "Method Not Allowed"),
     case("quit", "PUT", "/-/quit", "", "Lifecycle API is not enabled."),
+    // The last: after it Debian's version answers no push any more.
+    case(
+        "bad base64 in the job",
+        "PUT",
+        "/metrics/job@base64/foo.bar",
+        "m 1\n",
+        "invalid base64 encoding in job name",
+    ),
 ];
 
 /// Requests that are answered differently on purpose: the status of Pushgateway 1.5.1, ours, and why.
@@ -405,7 +419,8 @@ impl Both {
     fn start() -> Self {
         let (directory, store) = scratch();
         let theirs = Neighbour::start("prometheus-pushgateway", "/-/ready", |address| {
-            vec![format!("--web.listen-address={address}")]
+            // Debian's default is a file that a Pushgateway before may have left.
+            vec![format!("--web.listen-address={address}"), "--persistence.file=".to_owned()]
         });
         Self { theirs, ours: Process::start(&store, &[]), _directory: directory }
     }
@@ -509,6 +524,23 @@ fn encodings_are_read_alike_where_pushgateway_knows_them() {
     let both = Both::start();
     let push = case("identity", "PUT", "/metrics/job/i", "m 1\n", "");
     assert_alike(&push, &both.send_with(&push, "Content-Encoding: identity\r\n"));
+    let body = {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(b"zipped 1\n").unwrap();
+        encoder.finish().unwrap()
+    };
+    for address in [&both.theirs.address, &both.ours.address] {
+        let mut connection = Connection::open(address).unwrap();
+        let length = body.len();
+        let head = format!(
+            "PUT /metrics/job/z HTTP/1.1\r\nHost: test\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n"
+        );
+        connection.send([head.as_bytes(), &body].concat()).unwrap();
+        assert_eq!(connection.reply().unwrap().status, 200);
+    }
+    let (theirs, ours) = both.scrapes();
+    assert_eq!(ours, theirs);
+    assert!(ours.contains(&"zipped{instance=\"\",job=\"z\"} 1".to_owned()));
     let junk = case("no gzip", "PUT", "/metrics/job/j", "m 1\n", "gzip: invalid header");
     let (theirs, ours) = both.send_with(&junk, "Content-Encoding: gzip\r\n");
     assert_eq!((theirs.status, ours.status), (400, 400));
