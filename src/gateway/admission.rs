@@ -116,8 +116,8 @@ impl Admission<'_> {
         }
         let limits = &self.shared.options.limits;
         let groups = changed(self.committed.groups.len(), self.staging.groups_change) + 1;
-        limited("groups", groups, limits.groups_max, Limits::GROUPS_FLAG)?;
-        let what = format!("sets of grouping label names of job \"{}\"", self.key.job());
+        limited(|| "groups".to_owned(), groups, limits.groups_max, Limits::GROUPS_FLAG)?;
+        let what = || format!("sets of grouping label names of job \"{}\"", self.key.job());
         limited(what, self.other_shapes.len() + 1, limits.shapes_per_job_max, Limits::SHAPES_PER_JOB_FLAG)
     }
 
@@ -276,16 +276,14 @@ impl Admission<'_> {
         let limits = &self.shared.options.limits;
         let in_group = self.live.map_or(0, |live| live.series()) + added;
         let what = || format!("series in the group {}", self.key);
-        if in_group > limits.series_per_group_max {
-            limited(what(), in_group, limits.series_per_group_max, Limits::SERIES_PER_GROUP_FLAG)?;
-        }
+        limited(what, in_group, limits.series_per_group_max, Limits::SERIES_PER_GROUP_FLAG)?;
         // Each family may leave one page partly filled; the number of pages is bounded with that of the
         // series.
         let pages_max = SlotRef::PAGES_MAX - added.div_ceil(SLOTS_PER_PAGE) - 2 * plan.families.len();
         let pages = self.live.map_or(0, |live| live.pages());
-        limited(what(), pages, pages_max, Limits::SERIES_PER_GROUP_FLAG)?;
+        limited(what, pages, pages_max, Limits::SERIES_PER_GROUP_FLAG)?;
         let in_all = changed(self.committed.series, self.staging.series_change) + added;
-        limited("series in all groups", in_all, limits.series_max, Limits::SERIES_FLAG)
+        limited(|| "series in all groups".to_owned(), in_all, limits.series_max, Limits::SERIES_FLAG)
     }
 
     fn key_of(&self, group: GroupId) -> Arc<GroupingKey> {

@@ -71,7 +71,7 @@ pub(crate) fn resolve(
     let limits = &shared.options.limits;
     refuse_timestamps(families)?;
     limited(
-        "series in this push",
+        || "series in this push".to_owned(),
         families.series_count(),
         limits.series_per_push_max,
         Limits::SERIES_PER_PUSH_FLAG,
@@ -247,10 +247,8 @@ pub(crate) fn contribution(
         error,
     })?;
     let parts_max = shared.options.limits.histogram_bounds_max;
-    if contribution.parts() > parts_max {
-        let what = format!("buckets or quantiles of metric \"{family}\" (line {line})");
-        limited(what, contribution.parts(), parts_max, Limits::HISTOGRAM_BOUNDS_FLAG)?;
-    }
+    let what = || format!("buckets or quantiles of metric \"{family}\" (line {line})");
+    limited(what, contribution.parts(), parts_max, Limits::HISTOGRAM_BOUNDS_FLAG)?;
     Ok(contribution)
 }
 
@@ -278,9 +276,9 @@ pub(crate) fn with_key(key: &GroupingKey, labels: &LabelSet) -> LabelSet {
     LabelSet::new(labels.iter().chain(key.iter()).map(|label| (label.name, label.value)))
 }
 
-/// Refuses `found` if it is over `max`.
+/// Refuses `found` if it is over `max`. `what` is asked for only for the error.
 pub(crate) fn limited(
-    what: impl Into<String>,
+    what: impl FnOnce() -> String,
     found: usize,
     max: usize,
     flag: &'static str,
@@ -288,7 +286,7 @@ pub(crate) fn limited(
     if found <= max {
         return Ok(());
     }
-    Err(Rejection::Limit(LimitExceeded { what: what.into(), found, max, flag }))
+    Err(Rejection::Limit(LimitExceeded { what: what(), found, max, flag }))
 }
 
 fn is_push_time(name: &str) -> bool {
@@ -307,16 +305,16 @@ fn refuse_timestamps(families: &Families<'_>) -> Result<(), Rejection> {
 /// Refuses a grouping key over the limits. Nothing is noted of such a key.
 pub(crate) fn check_key(key: &GroupingKey, limits: &Limits) -> Result<(), Rejection> {
     limited(
-        "labels in the grouping key",
+        || "labels in the grouping key".to_owned(),
         key.labels().len(),
         limits.labels_per_series_max,
         Limits::LABELS_PER_SERIES_FLAG,
     )?;
     for label in key.iter() {
         let Label { name, value } = label;
-        let what = format!("bytes of a label name in the grouping key (\"{}\")", excerpt(name));
+        let what = || format!("bytes of a label name in the grouping key (\"{}\")", excerpt(name));
         limited(what, name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
-        let what = format!("bytes of the value of the grouping label \"{}\"", excerpt(name));
+        let what = || format!("bytes of the value of the grouping label \"{}\"", excerpt(name));
         limited(what, value.len(), limits.value_bytes_max, Limits::VALUE_BYTES_FLAG)?;
     }
     Ok(())
@@ -329,14 +327,10 @@ fn check_family(family: &MetricFamily<'_>, key: &GroupingKey, limits: &Limits) -
         return Err(Rejection::ReservedName { family: name.to_owned(), line });
     }
     let what = || format!("bytes of the metric name \"{}\" (line {line})", excerpt(name));
-    if name.len() > limits.name_bytes_max {
-        limited(what(), name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
-    }
+    limited(what, name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
     let help_bytes = family.help.as_ref().map_or(0, |help| help.len());
-    if help_bytes > limits.help_bytes_max {
-        let what = format!("bytes of HELP of metric \"{name}\"");
-        limited(what, help_bytes, limits.help_bytes_max, Limits::HELP_BYTES_FLAG)?;
-    }
+    let what = || format!("bytes of HELP of metric \"{name}\"");
+    limited(what, help_bytes, limits.help_bytes_max, Limits::HELP_BYTES_FLAG)?;
     let reserved = match family.metric_type {
         MetricType::Histogram => Some("le"),
         MetricType::Summary => Some("quantile"),
@@ -361,20 +355,16 @@ fn check_labels(
     limits: &Limits,
 ) -> Result<(), Rejection> {
     let count = labels.len() + key_labels;
-    if count > limits.labels_per_series_max {
-        let what = format!("labels of metric \"{}\" (line {line})", family.name);
-        limited(what, count, limits.labels_per_series_max, Limits::LABELS_PER_SERIES_FLAG)?;
-    }
+    let what = || format!("labels of metric \"{}\" (line {line})", family.name);
+    limited(what, count, limits.labels_per_series_max, Limits::LABELS_PER_SERIES_FLAG)?;
     for label in labels {
-        if label.name.len() > limits.name_bytes_max {
-            let what = format!("bytes of a label name of metric \"{}\" (line {line})", family.name);
-            limited(what, label.name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
-        }
-        if label.value.len() > limits.value_bytes_max {
+        let what = || format!("bytes of a label name of metric \"{}\" (line {line})", family.name);
+        limited(what, label.name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
+        let what = || {
             let label_name = excerpt(label.name);
-            let what = format!("bytes of label \"{label_name}\" of metric \"{}\" (line {line})", family.name);
-            limited(what, label.value.len(), limits.value_bytes_max, Limits::VALUE_BYTES_FLAG)?;
-        }
+            format!("bytes of label \"{label_name}\" of metric \"{}\" (line {line})", family.name)
+        };
+        limited(what, label.value.len(), limits.value_bytes_max, Limits::VALUE_BYTES_FLAG)?;
     }
     Ok(())
 }
