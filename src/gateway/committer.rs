@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::model::{GroupingKey, Stamp};
-use crate::storage::{Batch, CommitError, Engine};
+use crate::storage::{Batch, CommitError, Compaction, Engine};
 use crate::telemetry::{Metrics, Outcome};
 
 use super::admission::{NotAdmitted, admit};
@@ -95,6 +95,8 @@ pub(crate) struct Committer {
     retry_after: Option<Duration>,
     /// When the size of the store was last looked at.
     sized_at: Option<Instant>,
+    /// Whether the store is being compacted, or may have to be.
+    is_compacting: bool,
 }
 
 impl Committer {
@@ -118,6 +120,7 @@ impl Committer {
             write_at: None,
             retry_after: None,
             sized_at: None,
+            is_compacting: true,
         }
     }
 
@@ -142,6 +145,9 @@ impl Committer {
                 }
                 () = std::future::ready(()), if self.ledger.has_remains() && self.retry_after.is_none() => {
                     self.commit(Staging::default(), Replies::default());
+                }
+                () = std::future::ready(()), if self.is_compacting && self.retry_after.is_none() => {
+                    self.compact();
                 }
             }
         }
@@ -261,6 +267,7 @@ impl Committer {
         {
             self.write_unwritten();
         }
+        self.compact();
         self.observe();
     }
 
@@ -346,6 +353,22 @@ impl Committer {
         let label = if outcome.is_ok() { Outcome::Success } else { Outcome::Failure };
         self.metrics.commits.of(label).increment();
         outcome
+    }
+
+    /// Does the next part of a compaction of the store, where one is due: a part after each commit, and as
+    /// many as there are while nobody asks for anything.
+    fn compact(&mut self) {
+        if self.retry_after.is_some() {
+            return;
+        }
+        let outcome = self.engine.compact_step();
+        self.is_compacting = matches!(outcome, Ok(Compaction::UnderWay));
+        match outcome {
+            Ok(Compaction::Idle | Compaction::UnderWay) => {}
+            Ok(Compaction::Done) => self.metrics.compactions.of(Outcome::Success).increment(),
+            Ok(Compaction::GivenUp) => self.metrics.compactions.of(Outcome::Failure).increment(),
+            Err(error) => self.fail(&error),
+        }
     }
 
     /// The store has failed: nothing is accepted until it can be written again.

@@ -20,6 +20,10 @@
 //!   writing the records in doubt anew.
 //! * [`Engine::reopen`] may be called any number of times; it fails for as long as the cause stands (a
 //!   disk is full, say), and it fails for good where the store is not what this process has left.
+//! * [`Engine::compact_step`] may be called at any time between the other calls. It does a small part of
+//!   whatever keeps the store's files in proportion to its records. It changes no record, and what was
+//!   committed stays as durable as it was at every moment of it. Its owner calls it after each commit, and
+//!   again soon while it answers that there is more to do.
 //! * [`Engine::close`] releases the store. Dropping an engine without it is what a crash does: nothing
 //!   that was committed is lost.
 
@@ -32,10 +36,23 @@ pub mod testing;
 pub use batch::{Batch, Write};
 pub use error::{CommitError, LoadError, OpenError};
 pub use memory::{MemoryEngine, NoEngine};
-pub use sled_engine::{Disk, SledEngine, SledOptions, SystemDisk, quarantine};
+pub use sled_engine::{CompactionOptions, Disk, SledEngine, SledOptions, SystemDisk, quarantine};
 
 /// What [`Engine::load`] calls for each record, with its key and value.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) + 'v;
+
+/// What a step of a compaction has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compaction {
+    /// There is nothing to do now.
+    Idle,
+    /// There is more to do.
+    UnderWay,
+    /// The store is compacted.
+    Done,
+    /// It has failed, or there is no room for it. The store is as it was, and it is tried again later.
+    GivenUp,
+}
 
 /// A store of records. The promises stand in the [module's text](self).
 pub trait Engine: Send {
@@ -55,6 +72,12 @@ pub trait Engine: Send {
     /// end.
     fn is_lasting(&self) -> bool {
         true
+    }
+
+    /// Does a small part of a compaction, where one is due or under way. An error is a failure of the
+    /// store, as one of a commit is: [`reopen`](Self::reopen) comes next.
+    fn compact_step(&mut self) -> Result<Compaction, CommitError> {
+        Ok(Compaction::Idle)
     }
 
     /// Releases the store.

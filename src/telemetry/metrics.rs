@@ -107,6 +107,8 @@ metrics! {
         "How many pushes and deletions one commit carried.";
     stored_bytes: Gauge = "tallygate_stored_bytes",
         "Bytes that the store takes on disk; 0 without one.";
+    compactions: CounterPer<Outcome> = "tallygate_store_compactions_total",
+        "Times that the store took too much room on disk and was to be copied, by outcome; a failure harms nothing and is tried again.";
     store_healthy: Gauge = "tallygate_store_healthy",
         "Whether the store can be written: 1 if so, 0 while pushes are answered 503.";
     scrapes: CounterPer<Outcome> = "tallygate_scrapes_total",

@@ -11,6 +11,7 @@
 )]
 
 mod admission;
+mod compaction;
 mod curl;
 mod full_disk;
 mod invariants;

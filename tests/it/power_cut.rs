@@ -4,11 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tallygate::gateway::Options;
 use tallygate::storage::testing::{Cut, LosingDisk};
-use tallygate::storage::{SledEngine, SledOptions};
+use tallygate::storage::{CompactionOptions, SledEngine, SledOptions};
+use tallygate::telemetry::Outcome;
 
 use crate::support::in_process::InProcess;
 use crate::support::process::{Process, is_installed, scratch, wait_until};
@@ -17,8 +19,12 @@ use crate::support::workload::{Doubtful, Watch, Writer, acknowledged, settle};
 const WRITERS: usize = 8;
 const CUTS: usize = 36;
 
+/// Compacts all the time: a cut meets every part of it.
+const EAGER: CompactionOptions =
+    CompactionOptions { log_bytes_min: 0, times_live: 0, step_bytes: 2_000, pause: Duration::ZERO };
+
 fn open(path: &Path, disk: &Arc<LosingDisk>) -> InProcess {
-    let options = SledOptions { disk: disk.clone(), ..SledOptions::default() };
+    let options = SledOptions { disk: disk.clone(), compaction: EAGER, ..SledOptions::default() };
     let engine = SledEngine::open(path, &options).expect("the store can be opened after a cut");
     InProcess::open(Box::new(engine), Options::default())
 }
@@ -67,6 +73,7 @@ async fn no_acknowledged_push_is_lost_doubled_or_half() {
     let crew = Arc::new(Mutex::new(Writer::crew(WRITERS)));
     let mut before = crew.lock().clone();
     let (mut watch, mut doubtful, mut done) = (Watch::default(), Doubtful::default(), 0);
+    let mut compactions = 0;
     let store = |number: usize| scratch.path().join(format!("store-{number}"));
     for number in 0..=CUTS {
         let gateway = Arc::new(open(&store(number), &disk));
@@ -82,8 +89,10 @@ async fn no_acknowledged_push_is_lost_doubled_or_half() {
             before = run_and_cut(&gateway, &crew, 5 + number * 29 % 61, cut).await;
         }
         gateway.gateway.stop().await.unwrap();
+        compactions += gateway.gateway.metrics().compactions.of(Outcome::Success).get();
     }
-    eprintln!("{CUTS} cuts, {done} acknowledged, in doubt {doubtful:?}");
+    eprintln!("{CUTS} cuts, {compactions} compactions, {done} acknowledged, in doubt {doubtful:?}");
+    assert!(compactions > CUTS as u64 / 2, "{compactions} compactions");
     assert!(doubtful.landed + doubtful.lost > 0, "the cuts hit pushes under way: {doubtful:?}");
 }
 

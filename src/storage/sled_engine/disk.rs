@@ -1,7 +1,7 @@
 //! The one place that makes bytes and names durable.
 //!
 //! Everything the engine syncs goes through [`Disk`], so a test can stand in for a machine that loses
-//! power. What sled syncs by itself does not come through here and counts for nothing: see the module's
+//! power or has no room. What sled syncs by itself does not come through here and counts for nothing: see the module's
 //! text.
 
 use std::fmt::Debug;
@@ -16,6 +16,12 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Returns once the names in the directory are on stable storage.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Bytes that may still be written to the file system that a path is on.
+    fn available_bytes(&self, path: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(path)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
 }
 
 /// The disk of this machine: `fdatasync` for files, `fsync` for directories.

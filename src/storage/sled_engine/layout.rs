@@ -132,6 +132,31 @@ pub(super) fn remove_leftovers(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes what a crash during a compaction has left: all generations but the one in use.
+pub(super) fn remove_other_generations(path: &Path, in_use: u64) -> io::Result<()> {
+    let in_use = generation_dir(path, in_use);
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("gen-") && entry.path() != in_use {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a directory, or whatever a loss of power has left under its name, where it is there.
+pub(super) fn remove(dir: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(dir) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(dir),
+        Ok(_) => fs::remove_file(dir),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 /// Renames a store aside, so that a new one can begin in its place, and says where it is now:
 /// `<path>.damaged-<seconds since 1970>`, with a number behind it where that is taken.
 ///
@@ -165,7 +190,7 @@ fn marker_text(format: u32, generation: u64) -> String {
     format!("{body}check {check:032x}\n")
 }
 
-fn read_marker(path: &Path) -> Result<u64, Fault> {
+pub(super) fn read_marker(path: &Path) -> Result<u64, Fault> {
     let unreadable = || Fault::Damaged(format!("the file {MARKER} is unreadable"));
     let bytes = fs::read(path)?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable())?;

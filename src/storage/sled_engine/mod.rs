@@ -10,18 +10,23 @@
 //! * **Recovering.** sled never gets over a failed write. After one the handle is not asked again;
 //!   [`Engine::reopen`] lets go of it, waits for room, opens anew and reads whether the batch in doubt has
 //!   landed.
+//! * **In proportion.** Where the files are many times as large as the records, [compaction] copies them
+//!   while the store is in use.
 //!
 //! It knows nothing of what a record means, and all records live in one tree: two trees tear.
 //!
 //! `docs/storage-format.md` describes what is on disk.
 
 mod check;
+mod compaction;
 mod disk;
 mod fault;
 mod handle;
 mod head;
 mod layout;
+mod retire;
 mod rows;
+mod successor;
 mod witness;
 
 use std::fs::{self, File};
@@ -32,6 +37,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use check::Sound;
+pub use compaction::CompactionOptions;
+use compaction::Compactor;
 pub use disk::{Disk, SystemDisk};
 use fault::Fault;
 use handle::guarded;
@@ -41,7 +48,7 @@ pub use layout::quarantine;
 use rows::Ledger;
 use witness::Witness;
 
-use super::{Batch, CommitError, Engine, LoadError, OpenError, Visitor};
+use super::{Batch, CommitError, Compaction, Engine, LoadError, OpenError, Visitor};
 
 /// How long a handle may take to let go of its files.
 const RELEASE_WAIT: Duration = Duration::from_secs(5);
@@ -57,18 +64,29 @@ pub struct SledOptions {
     pub cache_bytes: u64,
     /// What makes files durable; tests put a disk here that loses power.
     pub disk: Arc<dyn Disk>,
+    /// When the store is copied because it takes too much room.
+    pub compaction: CompactionOptions,
 }
 
 impl Default for SledOptions {
     fn default() -> Self {
-        SledOptions { cache_bytes: 32 << 20, disk: Arc::new(SystemDisk) }
+        SledOptions {
+            cache_bytes: 32 << 20,
+            disk: Arc::new(SystemDisk),
+            compaction: CompactionOptions::default(),
+        }
     }
 }
 
 /// A store in a directory, on sled. The promises stand in the module's text.
 pub struct SledEngine {
     path: PathBuf,
+    /// The number of the generation in use: the one that the marker names.
+    generation: u64,
+    /// Its directory.
     dir: PathBuf,
+    compaction: CompactionOptions,
+    compactor: Compactor,
     cache_bytes: u64,
     disk: Arc<dyn Disk>,
     witness: Witness,
@@ -76,8 +94,8 @@ pub struct SledEngine {
     /// `None` only after a failure, while it cannot be opened again.
     open: Option<Open>,
     failure: Option<Failure>,
-    /// Last, so that the lock outlives everything else.
-    _lock: File,
+    /// Last, so that the lock outlives everything else. Whoever removes a generation has it too.
+    lock: Arc<File>,
 }
 
 /// sled's handle, and ours on the file of its log. Ours was opened before any write, so it sees every
@@ -136,6 +154,7 @@ impl SledEngine {
     }
 
     fn recover(&mut self, failure: Failure) -> Result<(), Fault> {
+        self.settle_marker()?;
         if let Some(open) = self.open.take() {
             handle::release(open.db, RELEASE_WAIT)?;
         }
@@ -190,8 +209,14 @@ impl Engine for SledEngine {
             return Ok(());
         }
         let mut staged = self.ledger.stage(batch);
-        self.write(staged.take_rows(), staged.head())?;
+        let rows = staged.take_rows();
+        let mirrored = self.compactor.is_running().then(|| rows.clone());
+        if let Err(error) = self.write(rows, staged.head()) {
+            self.end_compaction("the store has failed");
+            return Err(error);
+        }
         self.ledger.apply(staged);
+        self.mirror(mirrored);
         Ok(())
     }
 
@@ -206,8 +231,13 @@ impl Engine for SledEngine {
         allocated_bytes(&self.path)
     }
 
+    fn compact_step(&mut self) -> Result<Compaction, CommitError> {
+        self.compact()
+    }
+
     fn close(mut self: Box<Self>) -> Result<(), CommitError> {
         let failed = |error: io::Error| CommitError::Write { reason: error.to_string() };
+        self.close_compaction();
         if let Some(open) = self.open.take() {
             handle::release(open.db, RELEASE_WAIT).map_err(failed)?;
         }
@@ -224,6 +254,8 @@ impl Drop for SledEngine {
             // Whoever needs to know has called `close`; a handle that hangs keeps sled's own lock.
             let _ended = handle::release(open.db, RELEASE_WAIT);
         }
+        self.compactor.forsake();
+        self.compactor.wait();
     }
 }
 
@@ -246,7 +278,7 @@ fn create(path: &Path, options: &SledOptions, lock: File) -> Result<SledEngine, 
     disk::sync_tree(disk, &dir)?;
     layout::write_marker(path, 1, disk)?;
     layout::sync_parent(path, disk)?;
-    Ok(assemble(path, dir, options, witness, Ledger::default(), open, lock))
+    Ok(assemble(path, 1, options, witness, Ledger::default(), open, lock))
 }
 
 fn open_existing(
@@ -273,13 +305,18 @@ fn open_existing(
     // What a killed process has written may still be in the page cache alone, and is about to be shown to
     // the world.
     disk::sync_tree(&*options.disk, &dir)?;
+    // So may be the name of the marker: until it is durable, the generation before this one must stay.
+    options.disk.sync_dir(path)?;
     witness.record(ledger.head())?;
-    Ok(assemble(path, dir, options, witness, ledger, open, lock))
+    if let Err(error) = layout::remove_other_generations(path, generation) {
+        tracing::warn!(err = %error, "cannot remove an unused copy of the store");
+    }
+    Ok(assemble(path, generation, options, witness, ledger, open, lock))
 }
 
 fn assemble(
     path: &Path,
-    dir: PathBuf,
+    generation: u64,
     options: &SledOptions,
     witness: Witness,
     ledger: Ledger,
@@ -288,14 +325,17 @@ fn assemble(
 ) -> SledEngine {
     SledEngine {
         path: path.to_owned(),
-        dir,
+        generation,
+        dir: layout::generation_dir(path, generation),
+        compaction: options.compaction,
+        compactor: Compactor::default(),
         cache_bytes: cache_bytes(options),
         disk: Arc::clone(&options.disk),
         witness,
         ledger,
         open: Some(open),
         failure: None,
-        _lock: lock,
+        lock: Arc::new(lock),
     }
 }
 

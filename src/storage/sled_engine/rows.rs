@@ -33,13 +33,26 @@ struct Entry {
     hash: u128,
     /// How many further rows the record has.
     chunks: u32,
+    /// Bytes of its key and its value.
+    bytes: u64,
 }
 
-/// The records of a committed state, in 40 bytes each.
+impl Entry {
+    fn of(key: &[u8], value: &[u8]) -> Entry {
+        Entry {
+            hash: record_hash(key, value),
+            chunks: further_rows(value.len()),
+            bytes: (key.len() + value.len()) as u64,
+        }
+    }
+}
+
+/// The records of a committed state, in 48 bytes each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     head: Head,
     entries: HashMap<u128, Entry>,
+    live_bytes: u64,
 }
 
 /// A batch ready to be written, and what it makes of the ledger.
@@ -67,6 +80,11 @@ impl Ledger {
         self.head
     }
 
+    /// Bytes of the keys and values of all records.
+    pub(super) fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
     /// Works out what to write for a batch. Changes nothing here: the batch may fail.
     pub(super) fn stage(&self, batch: &Batch) -> Staged {
         let mut staged = Staged {
@@ -77,10 +95,7 @@ impl Ledger {
         for write in batch.writes() {
             let id = XxHash3_128::oneshot(&write.key);
             let old = self.entries.get(&id).copied();
-            let new = write.value.as_deref().map(|value| Entry {
-                hash: record_hash(&write.key, value),
-                chunks: further_rows(value.len()),
-            });
+            let new = write.value.as_deref().map(|value| Entry::of(&write.key, value));
             staged.exchange(old, new);
             if let Some(value) = &write.value {
                 staged.put_rows(&write.key, id, value);
@@ -101,10 +116,12 @@ impl Ledger {
     pub(super) fn apply(&mut self, staged: Staged) {
         self.head = staged.head;
         for (id, entry) in staged.changes {
-            match entry {
+            self.live_bytes += entry.map_or(0, |entry| entry.bytes);
+            let old = match entry {
                 Some(entry) => self.entries.insert(id, entry),
                 None => self.entries.remove(&id),
             };
+            self.live_bytes -= old.map_or(0, |entry| entry.bytes);
         }
     }
 }
@@ -146,6 +163,7 @@ pub(super) fn read_all(db: &::sled::Db, visit: &mut Visitor<'_>) -> Result<Ledge
     let mut head = None;
     let mut found = Head::default();
     let mut entries = HashMap::new();
+    let mut live_bytes = 0;
     let (mut chunks_named, mut chunks_met) = (0_u64, 0_u64);
     let mut rows = db.iter();
     while let Some((key, row)) = guarded(|| rows.next().transpose().map_err(Fault::from_sled))? {
@@ -157,6 +175,7 @@ pub(super) fn read_all(db: &::sled::Db, visit: &mut Visitor<'_>) -> Result<Ledge
                 found.records += 1;
                 found.sum = found.sum.wrapping_add(entry.hash);
                 chunks_named += u64::from(entry.chunks);
+                live_bytes += entry.bytes;
                 entries.insert(id, entry);
             }
             Some((&CHUNK, _)) => chunks_met += 1,
@@ -171,7 +190,13 @@ pub(super) fn read_all(db: &::sled::Db, visit: &mut Visitor<'_>) -> Result<Ledge
             head.records, found.records
         )));
     }
-    Ok(Ledger { head, entries })
+    Ok(Ledger { head, entries, live_bytes })
+}
+
+/// The head row alone.
+pub(super) fn read_head(db: &::sled::Db) -> Result<Head, Fault> {
+    let row = db.get(HEAD_KEY).map_err(Fault::from_sled)?;
+    decode_head(&row.ok_or_else(no_head)?)
 }
 
 fn read_record(db: &::sled::Db, key: &[u8], row: &[u8]) -> Result<(Vec<u8>, u128, Entry), Fault> {
@@ -184,7 +209,7 @@ fn read_record(db: &::sled::Db, key: &[u8], row: &[u8]) -> Result<(Vec<u8>, u128
         let chunk = guarded(|| db.get(chunk_key(id, number)).map_err(Fault::from_sled))?;
         value.extend_from_slice(&chunk.ok_or_else(short)?);
     }
-    let entry = Entry { hash: record_hash(key, &value), chunks };
+    let entry = Entry { chunks, ..Entry::of(key, &value) };
     Ok((value, id, entry))
 }
 

@@ -1,6 +1,6 @@
 //! An engine whose commits fail when they are told to.
 
-use crate::storage::{Batch, CommitError, Engine, LoadError, Visitor};
+use crate::storage::{Batch, CommitError, Compaction, Engine, LoadError, Visitor};
 
 /// What becomes of a commit, or of an attempt to reopen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,10 @@ impl<E: Engine> Engine for FailingEngine<E> {
 
     fn stored_bytes(&self) -> u64 {
         self.inner.stored_bytes()
+    }
+
+    fn compact_step(&mut self) -> Result<Compaction, CommitError> {
+        if self.failed { Ok(Compaction::Idle) } else { self.inner.compact_step() }
     }
 
     fn close(self: Box<Self>) -> Result<(), CommitError> {

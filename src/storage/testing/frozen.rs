@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::storage::{Batch, CommitError, Engine, LoadError, Visitor};
+use crate::storage::{Batch, CommitError, Compaction, Engine, LoadError, Visitor};
 
 /// Wraps an engine; while its [`Freezer`] is frozen, a commit blocks before it does anything.
 pub struct FrozenEngine<E> {
@@ -80,6 +80,10 @@ impl<E: Engine> Engine for FrozenEngine<E> {
 
     fn stored_bytes(&self) -> u64 {
         self.inner.stored_bytes()
+    }
+
+    fn compact_step(&mut self) -> Result<Compaction, CommitError> {
+        self.inner.compact_step()
     }
 
     fn close(self: Box<Self>) -> Result<(), CommitError> {

@@ -62,6 +62,14 @@ impl LosingDisk {
         self.refuses.store(false, Ordering::SeqCst);
     }
 
+    /// Writes to `to` what is found of the directory `from` if the power goes now. Nothing is remembered
+    /// of what is found.
+    pub fn peek(&self, from: &Path, to: &Path, cut: Cut) -> io::Result<()> {
+        let synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        fs::create_dir_all(to)?;
+        restore(&synced, &mut Dice::new(cut), &fs::canonicalize(from)?, to)
+    }
+
     /// Whether a sync is to be done, or why it fails.
     fn obeys(&self) -> io::Result<bool> {
         if self.refuses.load(Ordering::SeqCst) {
@@ -72,11 +80,9 @@ impl LosingDisk {
 
     /// Writes to `to` what is found of the directory `from` after the power has gone now.
     pub fn cut(&self, from: &Path, to: &Path, cut: Cut) -> io::Result<()> {
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut dice = Dice::new(cut);
-        fs::create_dir_all(to)?;
-        restore(&synced, &mut dice, &fs::canonicalize(from)?, to)?;
+        self.peek(from, to, cut)?;
         // What is found after a cut is on the disk.
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         note_all(&mut synced, &fs::canonicalize(to)?)
     }
 }
@@ -115,13 +121,15 @@ fn restore(synced: &Synced, dice: &mut Dice, from: &Path, to: &Path) -> io::Resu
         };
         let Some(inode) = inode else { continue };
         let (source, target) = (from.join(name), to.join(name));
-        if source.is_dir() {
+        // A directory that was removed comes back where its removal was not synced.
+        if source.is_dir() || synced.names.contains_key(&source) {
             fs::create_dir_all(&target)?;
             restore(synced, dice, &source, &target)?;
             continue;
         }
         let old = synced.bytes.get(inode).cloned().unwrap_or_default();
-        let new = if now.get(name) == Some(inode) { fs::read(&source)? } else { old.clone() };
+        let current = if now.get(name) == Some(inode) { unless_gone(fs::read(&source))? } else { None };
+        let new = current.unwrap_or_else(|| old.clone());
         fs::write(&target, mix(&old, &new, dice))?;
     }
     Ok(())
@@ -158,12 +166,22 @@ fn mix(old: &[u8], new: &[u8], dice: &mut Dice) -> Vec<u8> {
 }
 
 fn names_in(dir: &Path) -> io::Result<BTreeMap<String, u64>> {
-    fs::read_dir(dir)?
-        .map(|entry| {
-            let entry = entry?;
-            Ok((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.ino()))
-        })
-        .collect()
+    let mut names = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let Some(metadata) = unless_gone(entry.metadata())? {
+            names.insert(entry.file_name().to_string_lossy().into_owned(), metadata.ino());
+        }
+    }
+    Ok(names)
+}
+
+/// Nothing where a file has gone since its name was read.
+fn unless_gone<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// Chance, the same for the same seed.

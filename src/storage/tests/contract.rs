@@ -9,7 +9,7 @@ use crate::storage::testing::{FailingEngine, Fate, Freezer, FrozenEngine};
 use crate::storage::{Batch, CommitError, Engine, MemoryEngine};
 
 /// What every engine must do, whatever it keeps its records in.
-fn fulfils_the_contract(engine: &mut dyn Engine) {
+pub(super) fn fulfils_the_contract(engine: &mut dyn Engine) {
     assert_eq!(load(engine).unwrap(), Records::new());
     let mut records = Records::new();
     let mut chance = Chance(1);
@@ -133,7 +133,7 @@ fn dropping_an_engine_loses_nothing() {
 }
 
 /// Commits with failures in between; a doubtful batch is settled by writing its records anew.
-fn survives_failures(inner: impl Engine + 'static, seed: u64) -> (Box<dyn Engine>, Records) {
+pub(super) fn survives_failures(inner: impl Engine + 'static, seed: u64) -> (Box<dyn Engine>, Records) {
     let (mut commits, mut reopens) = (Chance(seed), Chance(seed + 1));
     let mut engine = FailingEngine::new(
         inner,

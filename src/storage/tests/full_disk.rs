@@ -11,10 +11,10 @@ use super::{Chance, Records, apply, key, load, open};
 use crate::storage::{Batch, CommitError, Engine};
 
 /// A tmpfs that ends with it.
-struct SmallDisk(PathBuf);
+pub(super) struct SmallDisk(pub(super) PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path, bytes: usize) -> Option<SmallDisk> {
+    pub(super) fn mount(at: &Path, bytes: usize) -> Option<SmallDisk> {
         fs::create_dir(at).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
@@ -114,7 +114,7 @@ fn a_store_opens_where_there_is_no_room_for_a_copy() {
 }
 
 /// Writes until nothing more goes in.
-fn fill(path: &Path) {
+pub(super) fn fill(path: &Path) {
     use std::io::Write;
     let mut file = fs::File::create(path).unwrap();
     for block in [1 << 20, 1 << 12] {

@@ -1,5 +1,6 @@
 //! Tests of the contract over all engines, and of what only an engine with files can do wrong.
 
+mod compaction;
 mod contract;
 mod damage;
 mod full_disk;

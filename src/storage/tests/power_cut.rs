@@ -6,7 +6,20 @@ use std::sync::Arc;
 
 use super::{Chance, Records, apply, load, options_with, some_batch};
 use crate::storage::testing::{Cut, LosingDisk};
-use crate::storage::{Engine, SledEngine, SledOptions};
+use crate::storage::{Disk as _, Engine, SledEngine, SledOptions};
+
+/// Makes everything below a directory durable on a disk that did not see it written.
+pub(super) fn sync_all(disk: &LosingDisk, dir: &Path) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sync_all(disk, &path);
+        } else {
+            disk.sync_file(&path, &fs::File::open(&path).unwrap()).unwrap();
+        }
+    }
+    disk.sync_dir(dir).unwrap();
+}
 
 /// What a store holds after a cut, or why it is refused.
 fn found(path: &Path, disk: &Arc<LosingDisk>) -> Result<Records, String> {
