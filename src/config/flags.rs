@@ -218,6 +218,11 @@ pub(super) struct LimitFlags {
     #[arg(long = long(http::Options::BUFFERED_BYTES_FLAG), value_name = "SIZE",
           default_value = shown(http::Options::default().buffered_bytes_max), value_parser = size::parse)]
     pub(super) buffered_bytes: usize,
+    /// Bytes of text kept from one scrape for the next, which makes it cheap; what is beyond is written anew
+    /// each time.
+    #[arg(long = long(http::Options::KEPT_BYTES_FLAG), value_name = "SIZE",
+          default_value = shown(http::Options::default().kept_bytes_max), value_parser = size::parse)]
+    pub(super) kept_bytes: usize,
     /// Bytes of a request's path; at most 1MiB.
     #[arg(long = long(http::Options::PATH_BYTES_FLAG), value_name = "SIZE",
           default_value = shown(http::Options::default().path_bytes_max), value_parser = size::parse)]

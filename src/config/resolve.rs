@@ -219,6 +219,7 @@ fn http_options(flags: &WebFlags, limits: &LimitFlags) -> Result<http::Options, 
         scrapes_max: flags.max_scrapes,
         scrape_timeout: flags.scrape_timeout,
         body_timeout: flags.body_timeout,
+        kept_bytes_max: limits.kept_bytes,
     })
 }
 

@@ -15,6 +15,7 @@ mod group;
 mod ledger;
 mod options;
 mod page;
+mod page_view;
 mod publish;
 mod record;
 mod rejection;
@@ -38,6 +39,11 @@ pub use options::{Durability, Limits, Options, QueueLimits};
 pub use rejection::{LimitExceeded, PushError, Rejection, Unavailable};
 pub use restore::RestoreError;
 pub use snapshot::{FamilyView, SeriesView, Snapshot};
+
+pub(crate) use family::{Family, FamilyId};
+pub(crate) use group::GroupId;
+pub(crate) use page::SLOTS_PER_PAGE;
+pub(crate) use page_view::{PageVersion, PageView};
 
 use committed::Shared;
 use committer::{Committer, PushReply, Request};

@@ -3,6 +3,7 @@
 //! Taking one costs a reference count for each page, under one short lock; it never waits for the disk and
 //! shows no half push and nothing that a crash could take back.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Range;
@@ -12,7 +13,9 @@ use crate::model::{GroupingKey, Label, MetricType, Stamp, Value};
 
 use super::committed::Shared;
 use super::family::Family;
+use super::group::GroupId;
 use super::page::{Page, PageLayout};
+use super::page_view::GroupPages;
 use super::{PUSH_FAILURE_TIME, PUSH_TIME};
 
 const PUSH_TIME_HELP: &str = "Last Unix time when changing this group in the gateway succeeded.";
@@ -25,6 +28,8 @@ pub struct Snapshot {
 }
 
 struct GroupView {
+    /// None if it holds nothing but its failure time.
+    id: Option<GroupId>,
     key: Arc<GroupingKey>,
     pages: Vec<Arc<Page>>,
     push_time: Stamp,
@@ -41,6 +46,7 @@ impl Snapshot {
             .groups
             .values()
             .map(|entry| GroupView {
+                id: Some(entry.group.id),
                 key: Arc::clone(&entry.group.key),
                 pages: entry.pages.clone(),
                 push_time: entry.push_time,
@@ -48,17 +54,37 @@ impl Snapshot {
             })
             .collect();
         groups.extend(failures.alone().map(|(key, time)| GroupView {
+            id: None,
             key: Arc::clone(key),
             pages: Vec::new(),
             push_time: Stamp::default(),
             failure_time: time,
         }));
+        drop(failures);
+        drop(committed);
+        groups.sort_unstable_by_key(|group| group.id);
         Self { revision, groups }
     }
 
     /// The number of the newest change that it shows.
     pub fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// The pages of all groups, by the groups' numbers.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = GroupPages<'_>> {
+        self.groups.iter().filter_map(|group| Some(GroupPages::new(group.id?, &group.key, &group.pages)))
+    }
+
+    /// The families that are on no page: the two push times, by name. None while there is no group.
+    pub(crate) fn push_times(&self) -> Vec<FamilyView<'_>> {
+        if self.groups.is_empty() {
+            return Vec::new();
+        }
+        vec![
+            self.times(PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, |group| group.failure_time),
+            self.times(PUSH_TIME, PUSH_TIME_HELP, |group| group.push_time),
+        ]
     }
 
     /// All families, by name; the two push times among them.
@@ -74,11 +100,7 @@ impl Snapshot {
                 }
             }
         }
-        if !self.groups.is_empty() {
-            families.insert(PUSH_TIME, self.times(PUSH_TIME, PUSH_TIME_HELP, |group| group.push_time));
-            let failures = self.times(PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, |group| group.failure_time);
-            families.insert(PUSH_FAILURE_TIME, failures);
-        }
+        families.extend(self.push_times().into_iter().map(|view| (view.name, view)));
         families.into_values().collect()
     }
 
@@ -168,6 +190,18 @@ enum Held<'s> {
 }
 
 impl<'s> SeriesView<'s> {
+    /// The series in a slot of a page.
+    pub(super) fn of_page(key: &'s GroupingKey, page: &'s Page, slot: usize) -> Self {
+        Self { key, layout: Some(&page.layout), slot, value: Held::Stored(page) }
+    }
+
+    /// Its place in the exposition, against another series of its family.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        let values = |series: &Self| series.labels().map(|label| label.value);
+        let by_count = self.labels().count().cmp(&other.labels().count());
+        by_count.then_with(|| values(self).cmp(values(other))).then_with(|| self.labels().cmp(other.labels()))
+    }
+
     /// All labels, by name; `instance=""` among them where there is no other.
     pub fn labels(&self) -> impl Iterator<Item = Label<'s>> + Clone + use<'s> {
         let own = self.layout.map(|layout| layout.labels(self.slot)).into_iter().flatten();

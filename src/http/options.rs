@@ -21,6 +21,8 @@ pub struct Options {
     pub scrapes_max: usize,
     /// How long a client may take to read a scrape.
     pub scrape_timeout: Duration,
+    /// Bytes of exposition text that are kept from one scrape for the next.
+    pub kept_bytes_max: usize,
 }
 
 impl Options {
@@ -34,6 +36,8 @@ impl Options {
     pub const BUFFERED_BYTES_FLAG: &str = "--limit.buffered-bytes";
     /// The flag that sets [`Options::scrapes_max`].
     pub const SCRAPES_FLAG: &str = "--web.max-scrapes";
+    /// The flag that sets [`Options::kept_bytes_max`].
+    pub const KEPT_BYTES_FLAG: &str = "--limit.kept-bytes";
 }
 
 impl Default for Options {
@@ -47,6 +51,7 @@ impl Default for Options {
             body_timeout: Duration::from_mins(1),
             scrapes_max: 64,
             scrape_timeout: Duration::from_mins(1),
+            kept_bytes_max: 256 << 20,
         }
     }
 }

@@ -8,6 +8,7 @@ mod cursor;
 mod error;
 mod parse;
 mod quote;
+mod template;
 mod write;
 
 #[cfg(test)]
@@ -15,7 +16,8 @@ mod tests;
 
 pub use error::{Excerpt, FoundByte, ParseError, ParseErrorKind};
 pub use parse::{parse, parse_up_to};
-pub use write::{write_header, write_series};
+pub use template::LabelTemplate;
+pub use write::{write_header, write_series, write_value};
 
 /// The `Content-Type` of an answer in this format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";

@@ -32,26 +32,65 @@ pub fn write_header(out: &mut Vec<u8>, name: &str, help: Option<&str>, metric_ty
 pub fn write_series<'l>(
     out: &mut Vec<u8>,
     name: &str,
-    labels: impl Iterator<Item = Label<'l>> + Clone,
+    labels: impl Iterator<Item = Label<'l>>,
     value: &Value,
 ) {
-    let series = SeriesWriter { name, labels };
+    write_series_with(out, name, |out| write_labels(out, labels), value);
+}
+
+/// Like [`write_series`], for a caller that appends the labels itself: each as `name="value"`, the first
+/// after `{`, the others after `,`, without a `}` behind them; or nothing where there is none.
+pub(super) fn write_series_with(
+    out: &mut Vec<u8>,
+    name: &str,
+    labels: impl FnOnce(&mut Vec<u8>),
+    value: &Value,
+) {
     match value {
         Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => {
-            series.sample(out, "", None, *value);
+            out.extend_from_slice(name.as_bytes());
+            let before = out.len();
+            labels(out);
+            let end: &[u8] = if out.len() > before { b"} " } else { b" " };
+            out.extend_from_slice(end);
+            write_value(out, *value);
         }
-        Value::Histogram(histogram) => series.histogram(out, histogram),
-        Value::Summary(summary) => series.summary(out, summary),
+        Value::Histogram(histogram) => SeriesWriter::new(name, labels).histogram(out, histogram),
+        Value::Summary(summary) => SeriesWriter::new(name, labels).summary(out, summary),
+    }
+}
+
+/// Appends the value of a sample and the end of its line.
+pub fn write_value(out: &mut Vec<u8>, value: f64) {
+    number::write(out, value);
+    out.push(b'\n');
+}
+
+fn write_labels<'l>(out: &mut Vec<u8>, labels: impl Iterator<Item = Label<'l>>) {
+    let mut separator = b'{';
+    for label in labels {
+        out.push(separator);
+        separator = b',';
+        out.extend_from_slice(label.name.as_bytes());
+        out.extend_from_slice(b"=\"");
+        write_label_value(out, label.value);
+        out.push(b'"');
     }
 }
 
 /// What all lines of a series have in common.
-struct SeriesWriter<'n, L> {
+struct SeriesWriter<'n> {
     name: &'n str,
-    labels: L,
+    labels: Vec<u8>,
 }
 
-impl<'l, L: Iterator<Item = Label<'l>> + Clone> SeriesWriter<'_, L> {
+impl<'n> SeriesWriter<'n> {
+    fn new(name: &'n str, labels: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut text = Vec::new();
+        labels(&mut text);
+        Self { name, labels: text }
+    }
+
     fn histogram(&self, out: &mut Vec<u8>, histogram: &Histogram) {
         let bucket = |out: &mut Vec<u8>, bucket: Bucket| {
             self.sample(out, "_bucket", Some(("le", bucket.upper_bound)), bucket.cumulative_count);
@@ -83,29 +122,19 @@ impl<'l, L: Iterator<Item = Label<'l>> + Clone> SeriesWriter<'_, L> {
     fn sample(&self, out: &mut Vec<u8>, suffix: &str, bound: Option<(&str, f64)>, value: f64) {
         out.extend_from_slice(self.name.as_bytes());
         out.extend_from_slice(suffix.as_bytes());
-        let mut separator = b'{';
-        for label in self.labels.clone() {
-            out.push(separator);
-            separator = b',';
-            out.extend_from_slice(label.name.as_bytes());
-            out.extend_from_slice(b"=\"");
-            write_label_value(out, label.value);
-            out.push(b'"');
-        }
+        out.extend_from_slice(&self.labels);
         if let Some((name, bound)) = bound {
-            out.push(separator);
-            separator = b',';
+            out.push(if self.labels.is_empty() { b'{' } else { b',' });
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"=\"");
             number::write(out, bound);
             out.push(b'"');
         }
-        if separator == b',' {
+        if bound.is_some() || !self.labels.is_empty() {
             out.push(b'}');
         }
         out.push(b' ');
-        number::write(out, value);
-        out.push(b'\n');
+        write_value(out, value);
     }
 }
 
@@ -117,8 +146,14 @@ fn write_help(out: &mut Vec<u8>, help: &str) {
     out.extend_from_slice(rest);
 }
 
-fn write_label_value(out: &mut Vec<u8>, value: &str) {
+/// Appends the value of a label, escaped.
+pub(super) fn write_label_value(out: &mut Vec<u8>, value: &str) {
     let mut rest = value.as_bytes();
+    // Most values are short, and looking at each byte costs less than a call.
+    if rest.len() <= 32 && !rest.iter().any(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
+        out.extend_from_slice(rest);
+        return;
+    }
     while let Some(place) = memchr3(b'\\', b'"', b'\n', rest) {
         rest = write_up_to_special(out, rest, place);
     }

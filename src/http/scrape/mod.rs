@@ -4,6 +4,7 @@
 //! wait together share one walk through the store.
 
 mod chunks;
+mod kept;
 mod render;
 mod walks;
 
@@ -49,7 +50,12 @@ impl Scrapes {
     pub(super) fn new(gateway: Gateway, metrics: Arc<Metrics>, options: &Options) -> Self {
         let alive = BytesAlive::default();
         Self {
-            walks: Walks::new(Stored::new(gateway, Arc::clone(&metrics), Arc::clone(&alive))),
+            walks: Walks::new(Stored::new(
+                gateway,
+                Arc::clone(&metrics),
+                Arc::clone(&alive),
+                options.kept_bytes_max,
+            )),
             alive,
             places: Arc::new(Semaphore::new(options.scrapes_max.min(Semaphore::MAX_PERMITS))),
             places_max: options.scrapes_max,

@@ -9,10 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
+use super::kept::{Kept, Update};
 use super::walks::{Source, Walk};
 use crate::exposition::text;
-use crate::gateway::{FamilyView, Gateway, Snapshot};
+use crate::gateway::{self, FamilyView, Gateway, Snapshot};
+use crate::model::MetricType;
 use crate::telemetry::{Family, Metrics};
 
 /// A chunk is closed once it has this many bytes.
@@ -20,6 +23,9 @@ const CHUNK_BYTES: usize = 128 << 10;
 
 /// A chunk that one long series has made larger than this is split.
 const CHUNK_BYTES_MAX: usize = 256 << 10;
+
+/// Kept parts that are smaller than this are copied together.
+const SHARED_BYTES_MIN: usize = 8 << 10;
 
 /// A whole exposition; cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,12 +71,20 @@ pub(super) struct Stored {
     gateway: Gateway,
     metrics: Arc<Metrics>,
     alive: BytesAlive,
+    kept: Arc<Mutex<Kept>>,
+    kept_bytes_max: usize,
 }
 
 impl Stored {
-    /// What this gateway holds, with these metrics of its own.
-    pub(super) fn new(gateway: Gateway, metrics: Arc<Metrics>, alive: BytesAlive) -> Self {
-        Self { gateway, metrics, alive }
+    /// What this gateway holds, with these metrics of its own. Between two walks at most `kept_bytes_max`
+    /// bytes of text are kept.
+    pub(super) fn new(
+        gateway: Gateway,
+        metrics: Arc<Metrics>,
+        alive: BytesAlive,
+        kept_bytes_max: usize,
+    ) -> Self {
+        Self { gateway, metrics, alive, kept: Arc::default(), kept_bytes_max }
     }
 }
 
@@ -83,54 +97,87 @@ impl Source for Stored {
         let snapshot = self.gateway.snapshot();
         let revision = snapshot.revision();
         let (metrics, alive) = (Arc::clone(&self.metrics), Arc::clone(&self.alive));
-        let render = move || Rendered::new(render(&snapshot, &metrics), &alive);
+        let (kept, kept_bytes_max) = (Arc::clone(&self.kept), self.kept_bytes_max);
+        let render = move || {
+            // Walks come one after the other. What one that fails has taken is not put back.
+            let mut own = std::mem::take(&mut *kept.lock());
+            let chunks = render(&snapshot, &metrics, &mut own, kept_bytes_max);
+            *kept.lock() = own;
+            Rendered::new(chunks, &alive)
+        };
         Walk { revision, render: Box::new(render) }
     }
 }
 
-/// One family of the exposition, wherever it comes from.
-enum Shown<'s> {
-    Stored(FamilyView<'s>),
-    Own(Family),
-    /// One name on both sides, of one type.
-    Both(Family, FamilyView<'s>),
+/// A family that is not the gateway's own metric.
+enum Held<'s> {
+    /// It was pushed.
+    Pushed(Arc<gateway::Family>),
+    /// It says something of each group.
+    OfGroups(FamilyView<'s>),
 }
 
-fn render(snapshot: &Snapshot, metrics: &Metrics) -> Vec<Bytes> {
+impl Held<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Pushed(family) => &family.name,
+            Self::OfGroups(family) => family.name,
+        }
+    }
+
+    fn metric_type(&self) -> MetricType {
+        match self {
+            Self::Pushed(family) => family.metric_type,
+            Self::OfGroups(family) => family.metric_type,
+        }
+    }
+}
+
+/// One family of the exposition: the gateway's own metric, or another, or one name on both sides, of one
+/// type.
+struct Shown<'s> {
+    own: Option<Family>,
+    held: Option<Held<'s>>,
+}
+
+fn render(snapshot: &Snapshot, metrics: &Metrics, kept: &mut Kept, kept_bytes_max: usize) -> Vec<Bytes> {
     let start = Instant::now();
     let mut writer = Writer::default();
-    let (families, clashing) = merge(metrics.families(), snapshot.families());
-    let failed = families.into_iter().filter(|family| !writer.family(family)).count();
+    let mut update = kept.update(snapshot, kept_bytes_max);
+    let pushed = update.families().into_iter().map(Held::Pushed);
+    let mut held: Vec<Held<'_>> =
+        pushed.chain(snapshot.push_times().into_iter().map(Held::OfGroups)).collect();
+    held.sort_by(|a, b| a.name().cmp(b.name()));
+    let (families, clashing) = merge(metrics.families(), held);
+    let failed = families.iter().filter(|family| !writer.family(family, &mut update)).count();
+    update.finish();
     metrics.families_left_out.add((failed + clashing) as u64);
     metrics.scrape_seconds.observe(start.elapsed().as_secs_f64());
     writer.finish()
 }
 
-/// Both lists as one, by name; and how many of the gateway's own families were left out because a stored
+/// Both lists as one, by name; and how many of the gateway's own families were left out because another
 /// one of that name is of another type.
-fn merge(own: Vec<Family>, stored: Vec<FamilyView<'_>>) -> (Vec<Shown<'_>>, usize) {
-    let mut merged = Vec::with_capacity(own.len() + stored.len());
+fn merge(own: Vec<Family>, held: Vec<Held<'_>>) -> (Vec<Shown<'_>>, usize) {
+    let mut merged = Vec::with_capacity(own.len() + held.len());
     let mut clashing = 0;
-    let (mut own, mut stored) = (own.into_iter().peekable(), stored.into_iter().peekable());
+    let (mut own, mut held) = (own.into_iter().peekable(), held.into_iter().peekable());
     loop {
-        let order = match (own.peek(), stored.peek()) {
+        let order = match (own.peek(), held.peek()) {
             (None, None) => return (merged, clashing),
             (Some(_), None) => cmp::Ordering::Less,
             (None, Some(_)) => cmp::Ordering::Greater,
-            (Some(own), Some(stored)) => own.name.cmp(stored.name),
+            (Some(own), Some(held)) => own.name.cmp(held.name()),
         };
-        let next_own = if order.is_le() { own.next() } else { None };
-        let next_stored = if order.is_ge() { stored.next() } else { None };
-        merged.extend(match (next_own, next_stored) {
-            (Some(own), Some(stored)) if own.metric_type == stored.metric_type => {
-                Some(Shown::Both(own, stored))
-            }
-            (Some(_), Some(stored)) => {
-                clashing += 1;
-                Some(Shown::Stored(stored))
-            }
-            (own, stored) => own.map(Shown::Own).or(stored.map(Shown::Stored)),
-        });
+        let mut next_own = if order.is_le() { own.next() } else { None };
+        let next_held = if order.is_ge() { held.next() } else { None };
+        if let (Some(own), Some(held)) = (&next_own, &next_held)
+            && own.metric_type != held.metric_type()
+        {
+            clashing += 1;
+            next_own = None;
+        }
+        merged.push(Shown { own: next_own, held: next_held });
     }
 }
 
@@ -143,16 +190,22 @@ struct Writer {
 
 impl Writer {
     /// Writes a family; if that panics it is taken back whole, and the answer is false.
-    fn family(&mut self, family: &Shown<'_>) -> bool {
-        self.whole_or_not_at_all(|writer| match family {
-            Shown::Stored(stored) => {
-                text::write_header(&mut writer.open, stored.name, stored.help.as_deref(), stored.metric_type);
-                writer.stored(stored);
-            }
-            Shown::Own(own) => writer.own(own),
-            Shown::Both(own, stored) => {
+    fn family(&mut self, family: &Shown<'_>, update: &mut Update<'_, '_>) -> bool {
+        let with_header = family.own.is_none();
+        let text = match &family.held {
+            Some(Held::Pushed(pushed)) => update.text(pushed, with_header),
+            Some(Held::OfGroups(_)) | None => Ok(Vec::new()),
+        };
+        let Ok(text) = text else { return false };
+        self.whole_or_not_at_all(|writer| {
+            if let Some(own) = &family.own {
                 writer.own(own);
-                writer.stored(stored);
+            }
+            if let Some(Held::OfGroups(family)) = &family.held {
+                writer.of_groups(family, with_header);
+            }
+            for chunk in text {
+                writer.share(chunk);
             }
         })
     }
@@ -165,11 +218,28 @@ impl Writer {
         }
     }
 
-    fn stored(&mut self, family: &FamilyView<'_>) {
+    fn of_groups(&mut self, family: &FamilyView<'_>, with_header: bool) {
+        if with_header {
+            text::write_header(&mut self.open, family.name, family.help.as_deref(), family.metric_type);
+        }
         for series in family.series() {
             text::write_series(&mut self.open, family.name, series.labels(), &series.value());
             self.close_if_full();
         }
+    }
+
+    /// Adds a part that is kept; a small one is copied, so that it need not be sent alone.
+    fn share(&mut self, mut chunk: Bytes) {
+        if chunk.len() < SHARED_BYTES_MIN {
+            self.open.extend_from_slice(&chunk);
+            self.close_if_full();
+            return;
+        }
+        self.close();
+        while chunk.len() > CHUNK_BYTES_MAX {
+            self.chunks.push(chunk.split_to(CHUNK_BYTES));
+        }
+        self.chunks.push(chunk);
     }
 
     fn whole_or_not_at_all(&mut self, write: impl FnOnce(&mut Self)) -> bool {
@@ -194,14 +264,14 @@ impl Writer {
     }
 
     fn close(&mut self) {
+        if self.open.is_empty() {
+            return;
+        }
         let mut rest = Bytes::from(std::mem::take(&mut self.open));
         while rest.len() > CHUNK_BYTES_MAX {
             self.chunks.push(rest.split_to(CHUNK_BYTES));
         }
-        if !rest.is_empty() {
-            self.chunks.push(rest);
-        }
-        self.open.reserve(CHUNK_BYTES + CHUNK_BYTES / 8);
+        self.chunks.push(rest);
     }
 
     fn finish(mut self) -> Vec<Bytes> {
@@ -213,7 +283,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Label, LabelSet, MetricType, Value};
+    use crate::model::{Label, LabelSet, Value};
 
     fn text_of(writer: Writer) -> String {
         String::from_utf8(writer.finish().concat()).unwrap()
@@ -266,13 +336,8 @@ mod tests {
     fn own_families_alone_keep_their_order() {
         let families = vec![own("a", MetricType::Gauge), own("b", MetricType::Counter)];
         let (merged, clashing) = merge(families, Vec::new());
-        let names: Vec<_> = merged
-            .iter()
-            .map(|shown| match shown {
-                Shown::Own(own) | Shown::Both(own, _) => own.name,
-                Shown::Stored(stored) => stored.name,
-            })
-            .collect();
-        assert_eq!((names, clashing), (vec!["a", "b"], 0));
+        let names: Vec<_> = merged.iter().map(|shown| shown.own.as_ref().map(|own| own.name)).collect();
+        assert_eq!((names, clashing), (vec![Some("a"), Some("b")], 0));
+        assert!(merged.iter().all(|shown| shown.held.is_none()));
     }
 }

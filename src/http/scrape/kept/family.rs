@@ -1,0 +1,331 @@
+//! The text of one family, in chunks that are handed out as they are.
+//!
+//! Invariant: after an update the text is that which would be written from nothing.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::exposition::text;
+use crate::gateway::Family;
+use crate::model::Value;
+
+use super::lines::Lines;
+use super::pages::{At, Seen};
+
+/// A chunk is closed once it has this many bytes.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// If more than one in so many series is new, all are put in order anew.
+const NEW_ONE_IN: usize = 32;
+
+/// The text of a family, header included.
+#[derive(Debug)]
+pub(super) struct FamilyText {
+    /// At least one, which begins with the header.
+    chunks: Vec<Chunk>,
+    header_bytes: usize,
+}
+
+/// Some lines of a family.
+#[derive(Debug)]
+struct Chunk {
+    text: Bytes,
+    series: Box<[Place]>,
+}
+
+/// A series of a chunk, and where its lines end.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: At,
+    end: u32,
+}
+
+/// A line that is to be put in.
+struct NewLine<'l> {
+    chunk: usize,
+    /// The series in the chunk that it comes before.
+    index: usize,
+    at: At,
+    line: &'l [u8],
+}
+
+impl FamilyText {
+    /// Writes a family that has these series, given page by page.
+    pub(super) fn new(family: &Family, seen: &Seen<'_>, series: &[At]) -> Self {
+        let header = header(family);
+        let lines = Lines::write(&family.name, seen, series);
+        let mut packer = Packer::new(&header);
+        lines.in_order().for_each(|(at, line)| packer.push(at, line));
+        Self { chunks: packer.finish(), header_bytes: header.len() }
+    }
+
+    /// Makes it show the snapshot; what is gone is removed already. `new` are the series that it has not
+    /// shown before, page by page; `is_touched` says whether any of its pages has changed.
+    pub(super) fn update(&mut self, family: &Family, seen: &Seen<'_>, new: &[At], is_touched: bool) {
+        if new.len() * NEW_ONE_IN > self.series() || self.is_scattered() {
+            let known = self.places().map(|place| place.at);
+            let mut all: Vec<At> = known.chain(new.iter().copied()).collect();
+            all.sort_unstable();
+            // Two of them at a time would take twice the memory.
+            self.chunks.clear();
+            *self = Self::new(family, seen, &all);
+            return;
+        }
+        self.set_header(&header(family));
+        if !new.is_empty() {
+            self.insert(&Lines::write(&family.name, seen, new), seen);
+        }
+        if is_touched {
+            self.refresh(family, seen);
+        }
+    }
+
+    /// How many series it shows.
+    pub(super) fn series(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.series.len()).sum()
+    }
+
+    /// Roughly the bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |chunk: &Chunk| size_of::<Chunk>() + chunk.text.len() + size_of_val(&*chunk.series);
+        self.chunks.iter().map(of).sum()
+    }
+
+    /// Its text, in order, with or without the header.
+    pub(super) fn chunks(&self, with_header: bool) -> impl Iterator<Item = Bytes> {
+        let mut skip = if with_header { 0 } else { self.header_bytes };
+        self.chunks.iter().map(move |chunk| chunk.text.slice(std::mem::take(&mut skip)..))
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        self.chunks.iter().flat_map(|chunk| &chunk.series)
+    }
+
+    /// Whether it stands in many more chunks than it would if it was written anew.
+    fn is_scattered(&self) -> bool {
+        let bytes: usize = self.chunks.iter().map(|chunk| chunk.text.len()).sum();
+        self.chunks.len() > 16 + 4 * bytes / CHUNK_BYTES
+    }
+
+    /// How many bytes of a chunk are header.
+    fn header_of(&self, chunk: usize) -> usize {
+        if chunk == 0 { self.header_bytes } else { 0 }
+    }
+
+    fn set_header(&mut self, header: &[u8]) {
+        let first = &self.chunks[0];
+        if first.text[..self.header_bytes] == *header {
+            return;
+        }
+        let mut packer = Packer::new(header);
+        first.lines(self.header_bytes).for_each(|(at, line)| packer.push(at, line));
+        let chunks = packer.finish();
+        self.chunks.splice(..1, chunks);
+        self.header_bytes = header.len();
+    }
+
+    /// Removes the series whose pages are gone.
+    pub(super) fn remove_gone(&mut self, seen: &Seen<'_>) {
+        for index in 0..self.chunks.len() {
+            let chunk = &self.chunks[index];
+            if chunk.series.iter().all(|place| seen.has(place.at)) {
+                continue;
+            }
+            let header_bytes = self.header_of(index);
+            let living = chunk.lines(header_bytes).filter(|(at, _)| seen.has(*at));
+            self.chunks[index] = Chunk::of(&chunk.text[..header_bytes], &living.collect::<Vec<_>>());
+        }
+        self.chunks.retain(|chunk| !chunk.text.is_empty());
+    }
+
+    /// Puts new lines where they belong.
+    fn insert(&mut self, new: &Lines<'_>, seen: &Seen<'_>) {
+        let new: Vec<NewLine<'_>> = new.in_order().map(|(at, line)| self.place_for(at, line, seen)).collect();
+        let mut new = new.chunk_by(|a, b| a.chunk == b.chunk).peekable();
+        let before = std::mem::take(&mut self.chunks);
+        for (index, chunk) in before.into_iter().enumerate() {
+            match new.next_if(|new| new[0].chunk == index) {
+                Some(new) => self.chunks.extend(chunk.with(self.header_of(index), new)),
+                None => self.chunks.push(chunk),
+            }
+        }
+    }
+
+    fn place_for<'l>(&self, at: At, line: &'l [u8], seen: &Seen<'_>) -> NewLine<'l> {
+        let series = seen.series(at);
+        let is_before = |place: &Place| seen.series(place.at).compare(&series).is_lt();
+        // Only the first chunk may be without series.
+        let chunk = self.chunks[1..].partition_point(|chunk| is_before(&chunk.series[0]));
+        let index = self.chunks[chunk].series.partition_point(is_before);
+        NewLine { chunk, index, at, line }
+    }
+
+    /// Writes the lines of changed pages anew.
+    fn refresh(&mut self, family: &Family, seen: &Seen<'_>) {
+        let mut scratch = Vec::new();
+        for index in 0..self.chunks.len() {
+            let header_bytes = self.header_of(index);
+            self.chunks[index].refresh(header_bytes, family, seen, &mut scratch);
+        }
+    }
+}
+
+impl Chunk {
+    /// A chunk of these lines, behind `head`.
+    fn of(head: &[u8], lines: &[(At, &[u8])]) -> Self {
+        // Exactly as large as it needs to be: it may be kept for long.
+        let bytes = head.len() + lines.iter().map(|(_, line)| line.len()).sum::<usize>();
+        let mut text = Vec::with_capacity(bytes);
+        text.extend_from_slice(head);
+        let mut series = Vec::with_capacity(lines.len());
+        for &(at, line) in lines {
+            text.extend_from_slice(line);
+            series.push(Place { at, end: end(text.len()) });
+        }
+        Self { text: text.into(), series: series.into_boxed_slice() }
+    }
+
+    /// Its series with their lines; the first `head` bytes belong to none.
+    fn lines(&self, head: usize) -> impl Iterator<Item = (At, &[u8])> {
+        let mut start = head;
+        self.series.iter().map(move |place| {
+            let line = start..place.end as usize;
+            start = line.end;
+            (place.at, &self.text[line])
+        })
+    }
+
+    /// Itself with new lines among its own; more than one chunk if it grew large.
+    fn with(&self, head: usize, new: &[NewLine<'_>]) -> Vec<Self> {
+        let mut packer = Packer::new(&self.text[..head]);
+        let grown = self.text.len() + new.iter().map(|new| new.line.len()).sum::<usize>();
+        // Half full ones are left with room, so that not every line that is added splits a chunk.
+        packer.chunk_bytes = if grown > 2 * CHUNK_BYTES { CHUNK_BYTES } else { usize::MAX };
+        let mut new = new.iter().peekable();
+        for (index, (at, line)) in self.lines(head).enumerate() {
+            while let Some(new) = new.next_if(|new| new.index == index) {
+                packer.push(new.at, new.line);
+            }
+            packer.push(at, line);
+        }
+        new.for_each(|new| packer.push(new.at, new.line));
+        packer.finish()
+    }
+
+    /// Writes the lines of changed pages anew; `scratch` is overwritten.
+    fn refresh(&mut self, head: usize, family: &Family, seen: &Seen<'_>, scratch: &mut Vec<u8>) {
+        scratch.clear();
+        let mut changed: Vec<(usize, usize)> = Vec::new();
+        let mut is_same_length = true;
+        for (index, place) in self.series.iter().enumerate() {
+            if seen.is_changed(place.at) {
+                let old = self.line(head, index);
+                let start = scratch.len();
+                write_again(scratch, family, seen, place.at, &self.text[old.clone()]);
+                is_same_length &= scratch.len() - start == old.len();
+                changed.push((index, scratch.len()));
+            }
+        }
+        if changed.is_empty() || scratch.is_empty() {
+            return;
+        }
+        if is_same_length {
+            self.overwrite(head, &changed, scratch);
+        } else {
+            self.replace(head, &changed, scratch);
+        }
+    }
+
+    fn line(&self, head: usize, index: usize) -> std::ops::Range<usize> {
+        let start = if index == 0 { head } else { self.series[index - 1].end as usize };
+        start..self.series[index].end as usize
+    }
+
+    /// Puts lines of the same lengths into the place of others; `changed` says which, and where each ends
+    /// in `new`.
+    fn overwrite(&mut self, head: usize, changed: &[(usize, usize)], new: &[u8]) {
+        // A copy only if somebody is still reading it.
+        let text = std::mem::take(&mut self.text);
+        let mut text = text.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+        let mut start = 0;
+        for &(index, end) in changed {
+            text[self.line(head, index)].copy_from_slice(&new[start..end]);
+            start = end;
+        }
+        self.text = text.freeze();
+    }
+
+    /// Puts lines of other lengths into the place of others.
+    fn replace(&mut self, head: usize, changed: &[(usize, usize)], new: &[u8]) {
+        let mut changed = changed.iter().peekable();
+        let mut start = 0;
+        let lines = self.lines(head).enumerate().map(|(index, (at, line))| {
+            match changed.next_if(|changed| changed.0 == index) {
+                Some(&(_, end)) => (at, &new[std::mem::replace(&mut start, end)..end]),
+                None => (at, line),
+            }
+        });
+        *self = Self::of(&self.text[..head], &lines.collect::<Vec<_>>());
+    }
+}
+
+/// Appends the lines of a series as they are now, given those from before.
+fn write_again(out: &mut Vec<u8>, family: &Family, seen: &Seen<'_>, at: At, before: &[u8]) {
+    match seen.page(at).value(at.slot()) {
+        Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => {
+            let labels = memchr::memrchr(b' ', before).expect("a blank stands before the value");
+            out.extend_from_slice(&before[..=labels]);
+            text::write_value(out, value);
+        }
+        value @ (Value::Histogram(_) | Value::Summary(_)) => {
+            text::write_series(out, &family.name, seen.series(at).labels(), &value);
+        }
+    }
+}
+
+fn header(family: &Family) -> Vec<u8> {
+    let mut header = Vec::new();
+    text::write_header(&mut header, &family.name, family.help().as_deref(), family.metric_type);
+    header
+}
+
+fn end(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("the lines of a few series are less than 4 GiB")
+}
+
+/// Puts lines into chunks.
+struct Packer<'l> {
+    chunks: Vec<Chunk>,
+    head: &'l [u8],
+    lines: Vec<(At, &'l [u8])>,
+    bytes: usize,
+    chunk_bytes: usize,
+}
+
+impl<'l> Packer<'l> {
+    /// No lines yet; the first chunk begins with `head`.
+    fn new(head: &'l [u8]) -> Self {
+        Self { chunks: Vec::new(), head, lines: Vec::new(), bytes: head.len(), chunk_bytes: CHUNK_BYTES }
+    }
+
+    fn push(&mut self, at: At, line: &'l [u8]) {
+        self.lines.push((at, line));
+        self.bytes += line.len();
+        if self.bytes >= self.chunk_bytes {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        if self.bytes > 0 {
+            self.chunks.push(Chunk::of(std::mem::take(&mut self.head), &self.lines));
+            self.lines.clear();
+            self.bytes = 0;
+        }
+    }
+
+    fn finish(mut self) -> Vec<Chunk> {
+        self.close();
+        self.chunks.shrink_to_fit();
+        self.chunks
+    }
+}

@@ -1,0 +1,158 @@
+//! The text of the families as it was at the last scrape, kept for the next one.
+//!
+//! What has not changed since is handed out again as it is; of what has, only the lines of the changed pages
+//! are written anew. Invariants: what is shown is what would be written from nothing; no more is kept than
+//! allowed; of what is deleted nothing is left after the next scrape.
+
+mod family;
+mod lines;
+mod order;
+mod pages;
+
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::gateway::{Family, FamilyId, Snapshot};
+
+use family::FamilyText;
+use pages::{At, Pages, Seen};
+
+/// What is kept of one scrape for the next.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pages: Pages,
+    /// All families of the last scrape.
+    families: HashMap<FamilyId, KeptFamily>,
+}
+
+#[derive(Debug)]
+struct KeptFamily {
+    family: Arc<Family>,
+    /// `None` if it would be too much, or could not be written.
+    text: Option<FamilyText>,
+}
+
+/// A scrape under way.
+pub(super) struct Update<'k, 's> {
+    kept: &'k mut Kept,
+    seen: Seen<'s>,
+    /// Series to be added to what is kept of their families, page by page.
+    new: HashMap<FamilyId, Vec<At>>,
+    /// Families with series on pages that have changed.
+    touched: HashSet<FamilyId>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+/// A family could not be written.
+#[derive(Debug)]
+pub(super) struct Unwritable;
+
+impl Kept {
+    /// Moves on to another snapshot; at the end at most `bytes_max` bytes of text are kept.
+    pub(super) fn update<'k, 's>(&'k mut self, snapshot: &'s Snapshot, bytes_max: usize) -> Update<'k, 's> {
+        let seen = self.pages.advance(snapshot);
+        if seen.any_gone() {
+            self.families.values_mut().filter_map(|kept| kept.text.as_mut()).for_each(|text| {
+                text.remove_gone(&seen);
+            });
+        }
+        let new = self.find_new(&seen);
+        self.families.retain(|id, kept| {
+            new.contains_key(id) || kept.text.as_ref().is_some_and(|text| text.series() > 0)
+        });
+        let changed = seen.changed_pages().flat_map(|page| page.families());
+        let touched = changed.map(|family| family.id).collect();
+        Update { kept: self, seen, new, touched, bytes: 0, bytes_max }
+    }
+
+    /// The series that no kept text shows. Families that are new are added to what is kept.
+    fn find_new(&mut self, seen: &Seen<'_>) -> HashMap<FamilyId, Vec<At>> {
+        let without_text = self.families.values().any(|kept| kept.text.is_none());
+        let mut new = NewSeries::default();
+        let mut of_page = Vec::new();
+        for (place, page) in seen.pages() {
+            let series = page.view.series();
+            if page.known == series && !without_text {
+                continue;
+            }
+            of_page.clear();
+            of_page.extend(page.view.families().iter().map(|family| {
+                let first_new = if self.has_text(family) { page.known } else { 0 };
+                (first_new, new.list_of(family.id))
+            }));
+            let first_new = of_page.iter().map(|(first_new, _)| *first_new).min().unwrap_or(series);
+            for slot in first_new..series {
+                let (first_new, list) = of_page[page.view.family_index(slot)];
+                if slot >= first_new {
+                    new.lists[list].1.push(At::new(place, slot));
+                }
+            }
+        }
+        new.lists.into_iter().filter(|(_, series)| !series.is_empty()).collect()
+    }
+
+    /// Whether there is a text of this family. A new one is noted.
+    fn has_text(&mut self, family: &Arc<Family>) -> bool {
+        let new = || KeptFamily { family: Arc::clone(family), text: None };
+        self.families.entry(family.id).or_insert_with(new).text.is_some()
+    }
+}
+
+/// Series that are not shown yet, by family.
+#[derive(Default)]
+struct NewSeries {
+    lists: Vec<(FamilyId, Vec<At>)>,
+    by_family: HashMap<FamilyId, usize>,
+}
+
+impl NewSeries {
+    fn list_of(&mut self, family: FamilyId) -> usize {
+        *self.by_family.entry(family).or_insert_with(|| {
+            self.lists.push((family, Vec::new()));
+            self.lists.len() - 1
+        })
+    }
+}
+
+impl Update<'_, '_> {
+    /// All families, in no order.
+    pub(super) fn families(&self) -> Vec<Arc<Family>> {
+        self.kept.families.values().map(|kept| Arc::clone(&kept.family)).collect()
+    }
+
+    /// The text of a family, brought up to date, with or without its header. To be asked for once.
+    pub(super) fn text(&mut self, family: &Family, with_header: bool) -> Result<Vec<Bytes>, Unwritable> {
+        let kept = self.kept.families.get_mut(&family.id).ok_or(Unwritable)?;
+        // What fails half way is not kept.
+        let before = kept.text.take();
+        let new = self.new.remove(&family.id).unwrap_or_default();
+        let is_touched = self.touched.contains(&family.id);
+        let seen = &self.seen;
+        let write = AssertUnwindSafe(|| match before {
+            Some(mut text) => {
+                text.update(family, seen, &new, is_touched);
+                text
+            }
+            None => FamilyText::new(family, seen, &new),
+        });
+        let text = catch_unwind(write).map_err(|_| Unwritable)?;
+        let chunks = text.chunks(with_header).collect();
+        if self.bytes.saturating_add(text.bytes()) <= self.bytes_max {
+            self.bytes += text.bytes();
+            kept.text = Some(text);
+        }
+        Ok(chunks)
+    }
+
+    /// Ends it. All families have been asked for.
+    pub(super) fn finish(self) {
+        self.kept.pages.release(self.seen);
+    }
+}
+
+#[cfg(test)]
+mod tests;
