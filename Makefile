@@ -5,14 +5,14 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-# What `make run` hands to the program: make run ARGS="--web.listen-address=:9092"
+# What `make run` and `make bench` hand to their program: make run ARGS="--web.listen-address=:9092"
 ARGS ?=
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: help run test check bench fuzz install
+.PHONY: help run test check bench microbench fuzz install
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -30,7 +30,10 @@ check: ## Formatting, lints, documentation, licences and advisories
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	./tests/deny.sh
 
-bench: ## Measure the hot functions
+bench: ## Compare with Pushgateway and a bare server, and write docs/benchmarks.md; ARGS="--quick" is a trial
+	python3 bench/run.py $(ARGS)
+
+microbench: ## Measure the hot functions
 	cargo bench --locked
 
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (needs cargo-fuzz)

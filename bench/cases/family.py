@@ -1,0 +1,34 @@
+"""One sample into a family that holds 100,000 series."""
+
+import load
+import payloads
+from measure import Arm, Outcome, Verdict, check_count, rate_text, take_turns
+
+SERIES = 100_000
+PUSHED = 10_000
+PER_PUSH = 10_000
+AT_LEAST = 0.9
+
+
+def run(bench):
+    alone = bench.plan("alone", [payloads.Push(payloads.path(0), payloads.small())])
+    scattered = bench.plan("scattered", payloads.wide_samples(SERIES, PUSHED))
+    arms = []
+    for engine in bench.engines:
+        narrow, wide = bench.ours(engine=engine), bench.ours(engine=engine)
+        load.fill(wide, payloads.wide_family(SERIES, PER_PUSH))
+        arms.append(Arm(f"{narrow.name}, family of 1 series", narrow, alone, bench.connections))
+        arms.append(Arm(f"{wide.name}, family of 100,000 series", wide, scattered, bench.connections))
+    take_turns(arms, bench.rounds, bench.seconds)
+    for narrow, wide in zip(arms[::2], arms[1::2]):
+        check_count(narrow.server, payloads.SMALL_FAMILY, [narrow])
+        check_count(wide.server, payloads.SMALL_FAMILY, [wide], already=SERIES)
+    bench.stable.clear()
+    return Outcome(
+        "One sample into a large family",
+        "One group holds one family of 100,000 series. Each push has one sample of it, each time of another one of "
+        f"{PUSHED:,} series that lie scattered over the family. Pushes per second at enough connections.",
+        [[("server", "pushes per second"), *((arm.name, rate_text(arm.rate)) for arm in arms)]],
+        [Verdict(f"{narrow.server.name}: one sample into a family of 100,000 series against a small push",
+                 wide.rate / narrow.rate, "at least", AT_LEAST) for narrow, wide in zip(arms[::2], arms[1::2])],
+    )

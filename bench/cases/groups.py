@@ -1,0 +1,41 @@
+"""Medium pushes that go around 1,000 groups, against the same into one."""
+
+import payloads
+from measure import Arm, Outcome, Verdict, check_count, rate_text, take_turns
+
+from .medium import COUNTED
+
+GROUPS = 1_000
+AT_LEAST = 0.8
+
+
+def run(bench):
+    body = payloads.medium()
+    one = bench.plan("one", [payloads.Push(payloads.path(0), body)])
+    many = bench.plan("many", payloads.groups(GROUPS, body))
+    arms = []
+    for engine in bench.engines:
+        for name, plan in (("one group", one), ("1,000 groups", many)):
+            server = bench.ours(engine=engine)
+            arms.append(Arm(f"{server.name}, {name}", server, plan, bench.connections))
+    for checked in (False, True):
+        server = bench.stable.pushgateway(checked)
+        server.start()
+        arms.append(Arm(f"{server.name}, 1,000 groups", server, many, bench.connections))
+    ours = arms[: 2 * len(bench.engines)]
+    take_turns(arms, bench.rounds, bench.seconds)
+    for arm in ours:
+        check_count(arm.server, payloads.MEDIUM_FAMILY, [arm], COUNTED)
+    bench.stable.clear()
+    verdicts = [
+        Verdict(f"{around.server.name}: 1,000 groups against one", around.rate / single.rate, "at least", AT_LEAST)
+        for single, around in zip(ours[::2], ours[1::2])
+    ]
+    rows = [(arm.name, rate_text(arm.rate)) for arm in arms]
+    return Outcome(
+        "Medium pushes over 1,000 groups",
+        f"The medium push goes around 1,000 groups, so {GROUPS * 110:,} series are stored. Pushes per second at enough "
+        f"connections; the last row is {arms[-1].server.name} as it is by default, which looks at all that is stored.",
+        [[("server", "pushes per second"), *rows]],
+        verdicts,
+    )

@@ -1,0 +1,46 @@
+"""How long pushes wait while somebody scrapes everything in a loop."""
+
+import load
+import payloads
+import scrape
+from measure import Outcome, Verdict, median
+
+CONNECTIONS = 64
+AT_MOST = 3
+SHARE_OF_MAXIMUM = 0.1
+
+
+def run(bench):
+    seconds = 3 if bench.quick else 8
+    server = bench.ours()
+    load.fill(server, bench.groups())
+    plan = bench.plan("paced", [payloads.Push(payloads.path(0), payloads.small())])
+    maximum = load.blast(server, plan, bench.connections, bench.seconds).rate
+    rate = max(1, int(maximum * SHARE_OF_MAXIMUM))
+    alone, beside, scrapes = [], [], []
+    for _ in range(bench.rounds):
+        alone.append(_paced(bench, server, plan, rate, seconds))
+        with scrape.Scraper(server) as scraper:
+            beside.append(_paced(bench, server, plan, rate, seconds))
+        scrapes += scraper.scrapes
+    name = server.name
+    bench.stable.clear()
+    rows = [("", "p50", "p90", "p99", "p99.9", "largest")]
+    for label, runs in (("no scrape", alone), ("scraped in a loop", beside)):
+        figures = (median([run[key] for run in runs]) for key in ("p50", "p90", "p99", "p999", "max"))
+        rows.append((label, *(f"{figure / 1_000:.2f} ms" for figure in figures)))
+    ratio = median([run["p99"] for run in beside]) / median([run["p99"] for run in alone])
+    return Outcome(
+        "Latency of pushes beside scrapes",
+        f"Small pushes at a fixed rate of {rate:,} per second, a tenth of the {maximum:,.0f} that the server took at full "
+        f"speed, over {CONNECTIONS} connections, while {bench.stored:,} series are stored; without and with a client "
+        f"that scrapes all of them in a loop ({median([one.seconds for one in scrapes]):.2f} s for one scrape). Latency is "
+        "counted from the moment at which a push was due, so that a push that could not be sent in time counts with "
+        "its wait.",
+        [rows],
+        [Verdict(f"{name}: p99 of pushes beside scrapes against without", ratio, "at most", AT_MOST, " x")],
+    )
+
+
+def _paced(bench, server, plan, rate, seconds):
+    return load.paced(bench.programs.paced, server, plan, rate, seconds, CONNECTIONS)

@@ -1,0 +1,145 @@
+"""What the cases share: the settings of the run, rounds of servers in turn, and the form of an outcome."""
+
+import math
+import resource
+import statistics
+from dataclasses import dataclass, field
+
+import load
+import payloads
+import scrape
+import system
+from servers import Stable
+
+CONNECTIONS_MIN = 64
+# More connections than this need a higher limit than the one that a server has by default.
+CONNECTIONS_DEFAULT_LIMIT = 900
+MIB = 1 << 20
+
+
+class Bench:
+    """The settings of a run, and what it made."""
+
+    def __init__(self, programs, scratch, quick, engines):
+        self.programs = programs
+        self.scratch = scratch
+        self.quick = quick
+        # Those to measure; the first one is measured in every case.
+        self.engines = engines
+        self.rounds = 1 if quick else 3
+        # Of one run at full speed.
+        self.seconds = 1 if quick else 3
+        self.stored = 100_000 if quick else 1_000_000
+        self.stable = Stable(programs, scratch)
+        self.sync = system.sync_seconds(scratch)
+        self.connections = CONNECTIONS_MIN
+        self.bare_rate = 0.0
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    def find_connections(self):
+        """Enough connections that the disk's sync is not the bound: four times as many as the bare server would
+        answer during one sync, and no fewer than 64."""
+        bare = self.stable.bare()
+        bare.start()
+        plan = self.plan("probe", [payloads.Push(payloads.path(0), payloads.small())])
+        self.bare_rate = load.blast(bare, plan, CONNECTIONS_MIN, self.seconds).rate
+        self.connections = max(CONNECTIONS_MIN, math.ceil(4 * self.bare_rate * self.sync))
+        self.stable.clear()
+
+    def plan(self, name, pushes):
+        return load.Plan(self.scratch, name, pushes)
+
+    def ours(self, *flags, engine=None):
+        if self.connections > CONNECTIONS_DEFAULT_LIMIT:
+            flags = (*flags, f"--limit.connections={2 * self.connections}")
+        server = self.stable.ours(*flags, engine=engine or self.engines[0])
+        server.start()
+        return server
+
+    def groups(self):
+        """The groups of 1,000 series each that stand for what is stored."""
+        body = payloads.counters(payloads.SERIES_PER_GROUP)
+        return payloads.groups(self.stored // payloads.SERIES_PER_GROUP, body, job="stored")
+
+
+@dataclass
+class Arm:
+    """One of those that take turns: a server, what is pushed to it, and over how many connections."""
+
+    name: str
+    server: object
+    plan: load.Plan
+    connections: int
+    rates: list = field(default_factory=list)
+    pushes: int = 0
+
+    @property
+    def rate(self):
+        return statistics.median(self.rates)
+
+
+def take_turns(arms, rounds, seconds):
+    """Runs every arm once in each round, so that a slow moment of the machine does not hit one of them only."""
+    for _ in range(rounds):
+        for arm in arms:
+            outcome = load.blast(arm.server, arm.plan, arm.connections, seconds)
+            arm.rates.append(outcome.rate)
+            arm.pushes += outcome.pushes
+
+
+def check_count(server, family, arms, per_push=1, already=0):
+    """Every push that wrk saw answered is in the sum, once; what was on its way when wrk stopped may be."""
+    answered = sum(arm.pushes for arm in arms) * per_push + already
+    flying = sum(arm.connections * len(arm.rates) for arm in arms) * per_push
+    found = scrape.total(server, family)
+    if not answered <= found <= answered + flying:
+        raise RuntimeError(
+            f"{server.name}: {family} adds up to {found:,.0f}, but {answered:,} were acknowledged "
+            f"and at most {flying:,} more were under way"
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A figure against its target. `sense` is "at least" or "at most"."""
+
+    what: str
+    figure: float
+    sense: str
+    target: float
+    unit: str = ""
+    digits: int = 2
+
+    @property
+    def met(self):
+        return self.figure >= self.target if self.sense == "at least" else self.figure <= self.target
+
+    @property
+    def figure_text(self):
+        return f"{self.figure:,.{self.digits}f}{self.unit}"
+
+    @property
+    def target_text(self):
+        return f"{self.sense} {self.target:,g}{self.unit}"
+
+
+@dataclass
+class Outcome:
+    """What a case found: prose, tables (each a heading row and its rows) and verdicts."""
+
+    title: str
+    prose: str
+    tables: list
+    verdicts: list
+    # For the plot: name -> list of (stored series, pushes per second).
+    curves: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def rate_text(rate):
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
