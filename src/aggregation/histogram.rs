@@ -31,6 +31,12 @@ impl HistogramContribution {
         Ok(Self { buckets: apart(&buckets)?, sum })
     }
 
+    /// The observations as this type holds them.
+    pub(super) fn checked(buckets: Vec<(f64, u64)>, sum: f64) -> Self {
+        debug_assert!(buckets.is_sorted_by(|a, b| a.0 < b.0));
+        Self { buckets, sum }
+    }
+
     /// How many bounds it has, `+Inf` included.
     pub(super) fn bounds(&self) -> usize {
         self.buckets.len()

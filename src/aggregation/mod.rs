@@ -14,6 +14,7 @@ mod gauge;
 mod histogram;
 #[cfg(test)]
 mod properties;
+mod repeated_histogram;
 mod state;
 mod summary;
 mod untyped;
@@ -22,6 +23,7 @@ mod wide;
 pub use contribution::Contribution;
 pub use error::ValueError;
 pub use histogram::HistogramContribution;
+pub use repeated_histogram::RepeatedHistogram;
 pub use state::{Absorbed, State};
 pub use summary::SummaryContribution;
 pub use untyped::UntypedMode;

@@ -6,6 +6,7 @@
 mod collect;
 mod cursor;
 mod error;
+mod label_template;
 mod parse;
 mod quote;
 mod template;
@@ -15,8 +16,9 @@ mod write;
 mod tests;
 
 pub use error::{Excerpt, FoundByte, ParseError, ParseErrorKind};
+pub use label_template::LabelTemplate;
 pub use parse::{parse, parse_up_to};
-pub use template::LabelTemplate;
+pub use template::Template;
 pub use write::{write_header, write_series, write_value};
 
 /// The `Content-Type` of an answer in this format.
