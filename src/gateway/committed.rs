@@ -1,10 +1,10 @@
 //! What is committed: all that scrapes show and that pushes are judged against.
 
 use std::collections::HashMap;
-use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hashbrown::DefaultHashBuilder;
 use parking_lot::{Mutex, RwLock};
 
 use crate::model::GroupingKey;
@@ -17,7 +17,7 @@ use super::options::Options;
 /// The groups as of one commit. Only the committer changes it, at publication, under the write lock.
 #[derive(Debug, Default)]
 pub(crate) struct Committed {
-    pub(crate) groups: HashMap<Arc<GroupingKey>, GroupEntry>,
+    pub(crate) groups: HashMap<Arc<GroupingKey>, GroupEntry, DefaultHashBuilder>,
     pub(crate) series: usize,
     pub(crate) pages: usize,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     /// Why nothing can be written, while that is so.
     outage: RwLock<Option<String>>,
     /// One for all indexes: random for each process, so that nobody can send colliding labels.
-    pub(crate) hasher: RandomState,
+    pub(crate) hasher: DefaultHashBuilder,
     pub(crate) options: Options,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -44,7 +44,7 @@ impl Shared {
             failures: Mutex::new(Failures::new(options.limits.failure_only_groups_max)),
             revision: AtomicU64::new(1),
             outage: RwLock::new(None),
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
             options,
             clock,
         }

@@ -1,10 +1,9 @@
 //! A group: everything that was pushed under one grouping key.
 
 use std::collections::HashMap;
-use std::hash::RandomState;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
@@ -39,9 +38,15 @@ pub(crate) struct GroupEntry {
     pub(crate) group: Arc<Group>,
     pub(crate) pages: Vec<Arc<Page>>,
     pub(crate) series: usize,
-    /// When the last push was applied.
+    /// Those of the last push.
+    pub(crate) times: PushTimes,
+}
+
+/// When a push to a group was applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PushTimes {
     pub(crate) push_time: Stamp,
-    /// The stamp of that push.
+    /// The push's stamp, which may be ahead of a clock that stepped back; no two pushes have the same.
     pub(crate) last_stamp: Stamp,
 }
 
@@ -89,7 +94,7 @@ impl SeriesIndex {
     /// The slot of a series, given its family and its labels (by name, less those of the grouping key).
     pub(crate) fn find<'a>(
         &self,
-        hasher: &RandomState,
+        hasher: &DefaultHashBuilder,
         family: FamilyId,
         labels: &(impl Iterator<Item = Label<'a>> + Clone),
     ) -> Option<SlotRef> {
@@ -112,7 +117,7 @@ impl SeriesIndex {
     }
 
     /// Takes in a new version of a page's layout and indexes the slots that it adds.
-    pub(crate) fn set_layout(&mut self, hasher: &RandomState, page: usize, layout: &Arc<PageLayout>) {
+    pub(crate) fn set_layout(&mut self, hasher: &DefaultHashBuilder, page: usize, layout: &Arc<PageLayout>) {
         let known = self.layouts.get(page).map_or(0, |old| old.len());
         match self.layouts.get_mut(page) {
             Some(old) => *old = Arc::clone(layout),

@@ -140,6 +140,7 @@ impl NewShapes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::group::PushTimes;
     use super::super::page::Page;
     use super::*;
 
@@ -150,8 +151,7 @@ mod tests {
             group: Arc::new(Group::new(GroupId(id), Arc::new(key))),
             pages: (0..pages).map(|_| page()).collect(),
             series: 0,
-            push_time: Stamp(1),
-            last_stamp: Stamp(1),
+            times: PushTimes::default(),
         }
     }
 

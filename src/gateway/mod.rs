@@ -19,6 +19,7 @@ mod page_view;
 mod publish;
 mod record;
 mod rejection;
+mod repeat;
 mod resolve;
 mod restore;
 mod snapshot;
@@ -63,6 +64,24 @@ pub struct ResolvedPush {
     push: resolve::ResolvedPush,
     series: u64,
     weight: usize,
+}
+
+impl ResolvedPush {
+    /// Whether it changes nothing but values: its series and HELP texts are all there already.
+    pub fn brings_nothing_new(&self) -> bool {
+        self.push.fresh.is_empty() && self.push.helps.is_empty()
+    }
+}
+
+/// Where the numbers of a push go that repeats an earlier one with other numbers.
+#[derive(Debug)]
+pub struct Repeat(repeat::Repeat);
+
+impl Repeat {
+    /// Roughly the bytes that it takes.
+    pub fn weight(&self) -> usize {
+        self.0.weight()
+    }
 }
 
 /// What became of a push that was not refused.
@@ -118,11 +137,9 @@ impl Gateway {
         let key = Arc::new(key.clone());
         resolve::check_key(&key, &self.shared.options.limits)?;
         match resolve::resolve(&self.shared, &key, families) {
-            Ok(push) => Ok(ResolvedPush {
-                weight: push.weight().max(body_bytes),
-                series: families.series_count() as u64,
-                push,
-            }),
+            Ok(push) => {
+                Ok(ResolvedPush { weight: push.weight().max(body_bytes), series: push.series() as u64, push })
+            }
             Err(rejection) => {
                 self.record_failure(&key);
                 Err(rejection.into())
@@ -130,12 +147,36 @@ impl Gateway {
         }
     }
 
+    /// Learns where the numbers of a push go, so that one which repeats it with other numbers need not be
+    /// resolved again. In `places` each number is its own place among the numbers of the push: the first is 0,
+    /// the next 1. `None` if the group does not have all of its series.
+    pub fn learn(&self, key: &GroupingKey, places: &Families<'_>) -> Option<Repeat> {
+        repeat::Repeat::learn(&self.shared, key, places).map(Repeat)
+    }
+
+    /// Like [`Self::resolve`], for a push that is known but for its numbers. `None` if it must be resolved
+    /// by what it says, be it only to tell what is wrong with it.
+    pub fn repeat(
+        &self,
+        repeat: &Repeat,
+        numbers: &[f64],
+        body_bytes: usize,
+    ) -> Result<Option<ResolvedPush>, PushError> {
+        self.refuse_in_outage()?;
+        Ok(repeat.0.resolve(numbers).map(|push| ResolvedPush {
+            weight: push.weight().max(body_bytes),
+            series: push.series() as u64,
+            push,
+        }))
+    }
+
     /// Merges a resolved push, and returns once it is as durable as the options say.
     pub async fn submit(&self, push: ResolvedPush) -> Result<Submitted, PushError> {
         let ResolvedPush { push, series, weight } = push;
         let key = Arc::clone(&push.key);
         match self.wait_for_commit(push, weight).await? {
-            PushReply::Applied => {
+            PushReply::Applied(spent) => {
+                drop(spent);
                 self.metrics.pushes_accepted.increment();
                 self.metrics.samples_merged.add(series);
                 Ok(Submitted::Applied)

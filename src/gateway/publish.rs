@@ -58,14 +58,15 @@ fn family_records(ledger: &Ledger, name: &Arc<str>, staged: &StagedFamily, sink:
 
 fn group_records(staged: &StagedGroup, sink: &mut impl Sink) {
     let id = staged.group.id;
-    sink.put(RecordKey::Group(id), || {
-        record::encode_group(&staged.group.key, staged.push_time, staged.last_stamp)
-    });
+    // The times are in the pages' records, too.
+    if staged.is_new || staged.pages.is_empty() {
+        sink.put(RecordKey::Group(id), || record::encode_group(&staged.group.key, staged.times));
+    }
     for (&number, page) in &staged.pages {
         if page.layout_changed {
             sink.put(RecordKey::Layout(id, number), || record::encode_layout(&page.page.layout));
         }
-        sink.put(RecordKey::Page(id, number), || record::encode_page(&page.page));
+        sink.put(RecordKey::Page(id, number), || record::encode_page(&page.page, staged.times));
     }
 }
 
@@ -79,14 +80,12 @@ pub(crate) fn committed_record(shared: &Shared, ledger: &Ledger, key: &RecordKey
             .family(name)
             .filter(|family| family.id == *id)
             .map(|family| record::encode_family(family)),
-        RecordKey::Group(id) => {
-            entry(id).map(|entry| record::encode_group(&entry.group.key, entry.push_time, entry.last_stamp))
-        }
+        RecordKey::Group(id) => entry(id).map(|entry| record::encode_group(&entry.group.key, entry.times)),
         RecordKey::Layout(id, page) => {
             entry(id).and_then(|entry| entry.pages.get(*page)).map(|page| record::encode_layout(&page.layout))
         }
         RecordKey::Page(id, page) => {
-            entry(id).and_then(|entry| entry.pages.get(*page)).map(|page| record::encode_page(page))
+            entry(id).and_then(|entry| Some(record::encode_page(entry.pages.get(*page)?, entry.times)))
         }
         RecordKey::Failure(key) => {
             shared.failures.lock().get(key).map(|time| record::encode_failure(key, time))
@@ -173,8 +172,7 @@ fn new_entry(staged: StagedGroup) -> GroupEntry {
         group: staged.group,
         pages: staged.pages.into_values().map(|page| Arc::new(page.page)).collect(),
         series: staged.series,
-        push_time: staged.push_time,
-        last_stamp: staged.last_stamp,
+        times: staged.times,
     }
 }
 
@@ -209,8 +207,7 @@ impl Committed {
         self.series += staged.series - entry.series;
         self.pages += staged.page_count - entry.pages.len();
         entry.series = staged.series;
-        entry.push_time = staged.push_time;
-        entry.last_stamp = staged.last_stamp;
+        entry.times = staged.times;
         for (number, page) in staged.pages {
             let page = Arc::new(page.page);
             match entry.pages.get_mut(number) {

@@ -13,11 +13,12 @@ use crate::aggregation::State;
 use crate::model::{GroupingKey, LabelSet, MetricType, Stamp};
 
 use super::family::{Family, FamilyId};
-use super::group::GroupId;
+use super::group::{GroupId, PushTimes};
 use super::page::{Page, PageLayout};
 
-/// The version that values begin with.
-const VERSION: u8 = 1;
+/// The version that values begin with. In version 1 the times of a group's last push stood in the group's
+/// record alone.
+const VERSION: u8 = 2;
 
 /// The node that owns the records; there is only one so far.
 const NODE: u32 = 0;
@@ -40,7 +41,7 @@ pub(crate) enum RecordKey {
     Group(GroupId),
     /// Whose values stand on a page.
     Layout(GroupId, usize),
-    /// The values of a page.
+    /// The values of a page, and the times of a push.
     Page(GroupId, usize),
     /// When a push to this group was last refused.
     Failure(Arc<GroupingKey>),
@@ -86,7 +87,7 @@ pub(crate) enum Record {
     Family(FamilyId, FamilyRecord),
     Group(GroupId, GroupRecord),
     Layout(GroupId, usize, LayoutRecord),
-    Page(GroupId, usize, Vec<State>),
+    Page(GroupId, usize, PageRecord),
     Failure(GroupingKey, Stamp),
 }
 
@@ -104,9 +105,16 @@ pub(crate) struct FamilyRecord {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct GroupRecord {
     pub(crate) labels: Vec<(String, String)>,
-    pub(crate) push_time: Stamp,
-    /// The stamp of the last push, which may be ahead of a clock that stepped back.
-    pub(crate) last_stamp: Stamp,
+    pub(crate) times: PushTimes,
+}
+
+/// The record of a page's values.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PageRecord {
+    /// Those of the push that changed the page last, or of a later one. The group's are the newest in its
+    /// records: so a push need not write the group's record beside the pages that it changes.
+    pub(crate) times: PushTimes,
+    pub(crate) values: Vec<State>,
 }
 
 /// The record of a page's layout.
@@ -147,8 +155,8 @@ pub(crate) fn encode_family_with_help(family: &Family, help: Option<&str>) -> Ve
     })
 }
 
-pub(crate) fn encode_group(key: &GroupingKey, push_time: Stamp, last_stamp: Stamp) -> Vec<u8> {
-    versioned(&(pairs(key.labels()), push_time, last_stamp))
+pub(crate) fn encode_group(key: &GroupingKey, times: PushTimes) -> Vec<u8> {
+    versioned(&(pairs(key.labels()), times))
 }
 
 pub(crate) fn encode_layout(layout: &PageLayout) -> Vec<u8> {
@@ -159,8 +167,9 @@ pub(crate) fn encode_layout(layout: &PageLayout) -> Vec<u8> {
     versioned(&slots.collect::<Vec<_>>())
 }
 
-pub(crate) fn encode_page(page: &Page) -> Vec<u8> {
-    versioned(&page.values)
+pub(crate) fn encode_page(page: &Page, times: PushTimes) -> Vec<u8> {
+    let bytes_max = page.values.iter().map(State::weight).sum();
+    versioned_with_capacity(bytes_max, &(times, &page.values))
 }
 
 pub(crate) fn encode_failure(key: &GroupingKey, time: Stamp) -> Vec<u8> {
@@ -184,7 +193,12 @@ pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Record, RecordError> {
         }
         kind::PAGE => {
             let (group, page) = decode_page_key(id)?;
-            Ok(Record::Page(group, page, decode_value(value)?))
+            let record = if value.first() == Some(&1) {
+                PageRecord { times: PushTimes::default(), values: decode_value(value)? }
+            } else {
+                decode_value(value)?
+            };
+            Ok(Record::Page(group, page, record))
         }
         kind::FAILURE => {
             let (labels, time): (Vec<(String, String)>, Stamp) = decode_value(value)?;
@@ -227,9 +241,14 @@ fn decode_value<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, RecordErro
 }
 
 fn versioned(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    bytes.extend(to_bytes(value));
-    bytes
+    versioned_with_capacity(64, value)
+}
+
+/// The same, where it is known about how many bytes it takes.
+fn versioned_with_capacity(bytes: usize, value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(bytes);
+    bytes.push(VERSION);
+    postcard::to_extend(value, bytes).expect("writing to a vector cannot fail")
 }
 
 fn to_bytes(value: &impl Serialize) -> Vec<u8> {

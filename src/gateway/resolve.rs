@@ -78,79 +78,138 @@ pub(crate) fn resolve(
     )?;
 
     let group = shared.committed.read().groups.get(key).map(|entry| Arc::clone(&entry.group));
-    let mut resolver = Resolver {
-        shared,
-        families,
-        group: group.as_deref(),
-        created: names_with_created_timestamps(families),
-        scratch: Vec::new(),
-        push: ResolvedPush {
-            key: Arc::clone(key),
-            group: group.clone(),
-            known: Vec::with_capacity(families.series_count()),
-            helps: Vec::new(),
-            fresh: Vec::new(),
-        },
+    let mut push = ResolvedPush {
+        key: Arc::clone(key),
+        group: group.clone(),
+        known: Vec::with_capacity(families.series_count()),
+        helps: Vec::new(),
+        fresh: Vec::new(),
     };
+    let mut resolver = Resolver::new(shared, key, families, group.as_deref());
     for family in &families.families {
-        resolver.family(family)?;
+        if !resolver.is_metric(family) {
+            continue;
+        }
+        let mut fresh = Vec::new();
+        let known = resolver.family(family, |resolver, series, found| {
+            if let Some(Found { slot, settled }) = found {
+                let contribution = resolver.contribution(family, series, settled)?;
+                push.known.push(KnownSeries { slot, contribution, line: series.line });
+            } else {
+                fresh.push(FreshSeries {
+                    labels: label_set(&resolver.scratch),
+                    value: series.value.clone(),
+                    line: series.line,
+                });
+            }
+            Ok(())
+        })?;
+        push.finish_family(family, known.as_ref(), fresh);
     }
-    let push = resolver.push;
     refuse_duplicates(&push)?;
     Ok(push)
 }
 
-struct Resolver<'r, 'b> {
+/// Where a series was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) slot: SlotRef,
+    /// The type of its family, which one that is pushed without a type takes on.
+    pub(crate) settled: MetricType,
+}
+
+/// Finds the series of one push in the group that it is for.
+pub(crate) struct Resolver<'r, 'b> {
     shared: &'r Shared,
+    key: &'r GroupingKey,
     families: &'r Families<'b>,
     group: Option<&'r Group>,
     /// Names that, with `_created` behind them, name created timestamps in this push.
     created: HashSet<&'r str>,
     /// The labels of the series at hand, less those of the grouping key; kept to save allocations.
     scratch: Vec<Label<'r>>,
-    push: ResolvedPush,
 }
 
 impl ResolvedPush {
+    /// Notes what is left to be said of a family once its known series are noted.
+    fn finish_family(
+        &mut self,
+        family: &MetricFamily<'_>,
+        known: Option<&Arc<Family>>,
+        series: Vec<FreshSeries>,
+    ) {
+        let help = family.help.as_deref().filter(|help| !help.is_empty());
+        if series.is_empty() {
+            if let (Some(help), Some(known)) = (help, known)
+                && !known.has_help(help)
+            {
+                self.helps.push((Arc::clone(known), help.into()));
+            }
+            return;
+        }
+        self.fresh.push(FreshFamily {
+            name: known.map_or_else(|| Arc::from(&*family.name), |known| Arc::clone(&known.name)),
+            metric_type: family.metric_type,
+            type_is_declared: family.type_is_declared,
+            help: help.map(Arc::from),
+            series,
+        });
+    }
+
     /// Roughly the bytes that it takes while it waits.
     pub(crate) fn weight(&self) -> usize {
         const KNOWN: usize = size_of::<KnownSeries>();
         const FRESH: usize = 256;
-        let fresh: usize = self.fresh.iter().map(|family| family.series.len()).sum();
-        self.known.len() * KNOWN + fresh * FRESH
+        self.known.len() * KNOWN + self.fresh_series() * FRESH
+    }
+
+    /// How many series it has.
+    pub(crate) fn series(&self) -> usize {
+        self.known.len() + self.fresh_series()
+    }
+
+    fn fresh_series(&self) -> usize {
+        self.fresh.iter().map(|family| family.series.len()).sum()
     }
 }
 
-impl<'r> Resolver<'r, '_> {
-    fn family(&mut self, family: &'r MetricFamily<'_>) -> Result<(), Rejection> {
-        if is_push_time(&family.name) || self.is_created_timestamp(family) {
-            return Ok(());
-        }
-        check_family(family, &self.push.key, &self.shared.options.limits)?;
+impl<'r, 'b> Resolver<'r, 'b> {
+    pub(crate) fn new(
+        shared: &'r Shared,
+        key: &'r GroupingKey,
+        families: &'r Families<'b>,
+        group: Option<&'r Group>,
+    ) -> Self {
+        let created = names_with_created_timestamps(families);
+        Self { shared, key, families, group, created, scratch: Vec::new() }
+    }
+
+    /// Whether the family is a metric, as against what clients add about one. What is not is passed over.
+    pub(crate) fn is_metric(&self, family: &MetricFamily<'_>) -> bool {
+        !is_push_time(&family.name) && !self.is_created_timestamp(family)
+    }
+
+    /// Judges a family by itself and looks its series up; `visit` is told for each whether the group has
+    /// it. Gives back the group's family of that name.
+    pub(crate) fn family(
+        &mut self,
+        family: &'r MetricFamily<'b>,
+        mut visit: impl FnMut(&Self, &'r Series, Option<Found>) -> Result<(), Rejection>,
+    ) -> Result<Option<Arc<Family>>, Rejection> {
+        check_family(family, self.key, &self.shared.options.limits)?;
         let known = self.known_family(family);
-        let mut fresh = Vec::new();
         for chunk in family.series.chunks(SERIES_PER_LOOK) {
             let index = self.group.filter(|_| known.is_some()).map(|group| group.index.read());
             for series in chunk {
                 self.labels(family, series)?;
                 let found = known.as_ref().zip(index.as_deref()).and_then(|(known, index)| {
                     let slot = index.find(&self.shared.hasher, known.id, &self.scratch.iter().copied())?;
-                    Some((slot, known.metric_type))
+                    Some(Found { slot, settled: known.metric_type })
                 });
-                if let Some((slot, settled)) = found {
-                    let contribution = self.contribution(family, series, settled)?;
-                    self.push.known.push(KnownSeries { slot, contribution, line: series.line });
-                } else {
-                    fresh.push(FreshSeries {
-                        labels: label_set(&self.scratch),
-                        value: series.value.clone(),
-                        line: series.line,
-                    });
-                }
+                visit(self, series, found)?;
             }
         }
-        self.finish_family(family, known.as_ref(), fresh);
-        Ok(())
+        Ok(known)
     }
 
     /// Whether the samples are the created timestamps of another family of the push, which are no metrics
@@ -170,34 +229,10 @@ impl<'r> Resolver<'r, '_> {
         Some(Arc::clone(known))
     }
 
-    fn finish_family(
-        &mut self,
-        family: &MetricFamily<'_>,
-        known: Option<&Arc<Family>>,
-        series: Vec<FreshSeries>,
-    ) {
-        let help = family.help.as_deref().filter(|help| !help.is_empty());
-        if series.is_empty() {
-            if let (Some(help), Some(known)) = (help, known)
-                && !known.has_help(help)
-            {
-                self.push.helps.push((Arc::clone(known), help.into()));
-            }
-            return;
-        }
-        self.push.fresh.push(FreshFamily {
-            name: known.map_or_else(|| Arc::from(&*family.name), |known| Arc::clone(&known.name)),
-            metric_type: family.metric_type,
-            type_is_declared: family.type_is_declared,
-            help: help.map(Arc::from),
-            series,
-        });
-    }
-
     /// Fills `scratch` with the canonical labels of a series: sorted, without empty ones, without those
     /// that the grouping key overrides.
     fn labels(&mut self, family: &MetricFamily<'_>, series: &'r Series) -> Result<(), Rejection> {
-        let key = &self.push.key;
+        let key = self.key;
         let limits = &self.shared.options.limits;
         self.scratch.clear();
         for label in self.families.labels_of(series) {
@@ -222,7 +257,7 @@ impl<'r> Resolver<'r, '_> {
         series: &Series,
         settled: MetricType,
     ) -> Result<Contribution, Rejection> {
-        contribution(self.shared, &self.push.key, &family.name, settled, &series.value, series.line, || {
+        contribution(self.shared, self.key, &family.name, settled, &series.value, series.line, || {
             label_set(&self.scratch)
         })
     }

@@ -12,10 +12,12 @@ use crate::storage::{Engine, LoadError};
 
 use super::committed::{Committed, Shared};
 use super::family::{Family, FamilyId};
-use super::group::{FamilyInGroup, Group, GroupEntry, GroupId};
+use super::group::{FamilyInGroup, Group, GroupEntry, GroupId, PushTimes};
 use super::ledger::Ledger;
 use super::page::{Page, PageLayout, SLOTS_PER_PAGE};
-use super::record::{self, FamilyRecord, GroupRecord, LayoutRecord, Record, RecordError, RecordKey};
+use super::record::{
+    self, FamilyRecord, GroupRecord, LayoutRecord, PageRecord, Record, RecordError, RecordKey,
+};
 use super::staging::OWN_PAGES_FROM;
 
 /// Why the records of a store do not make a state.
@@ -76,8 +78,7 @@ struct Restorer {
 
 struct RestoredGroup {
     key: Arc<GroupingKey>,
-    push_time: Stamp,
-    last_stamp: Stamp,
+    times: PushTimes,
     layouts: Vec<Arc<PageLayout>>,
     pages: Vec<Arc<Page>>,
 }
@@ -88,9 +89,10 @@ impl Restorer {
             Record::Family(id, record) => self.family(id, record),
             Record::Group(id, record) => self.group(id, &record)?,
             Record::Layout(group, page, record) => self.layout(group, page, &record)?,
-            Record::Page(group, page, values) => {
+            Record::Page(group, page, record) => {
+                self.ledger.last_stamp = self.ledger.last_stamp.max(record.times.last_stamp);
                 if let Some(restored) = self.groups.get_mut(&group) {
-                    restored.page(group, page, values)?;
+                    restored.page(group, page, record)?;
                 } else {
                     self.orphan(group, RecordKey::Page(group, page));
                 }
@@ -109,16 +111,12 @@ impl Restorer {
 
     fn group(&mut self, id: GroupId, record: &GroupRecord) -> Result<(), RestoreError> {
         self.ledger.next_group = self.ledger.next_group.max(id.0);
-        self.ledger.last_stamp = self.ledger.last_stamp.max(record.last_stamp).max(record.push_time);
+        let PushTimes { push_time, last_stamp } = record.times;
+        self.ledger.last_stamp = self.ledger.last_stamp.max(last_stamp).max(push_time);
         let key = record::grouping_key(&record.labels)
             .ok_or_else(|| RestoreError::Damaged(format!("group {} has no job", id.0)))?;
-        let restored = RestoredGroup {
-            key: Arc::new(key),
-            push_time: record.push_time,
-            last_stamp: record.last_stamp,
-            layouts: Vec::new(),
-            pages: Vec::new(),
-        };
+        let restored =
+            RestoredGroup { key: Arc::new(key), times: record.times, layouts: Vec::new(), pages: Vec::new() };
         self.groups.insert(id, restored);
         Ok(())
     }
@@ -187,12 +185,8 @@ impl Restorer {
 }
 
 impl RestoredGroup {
-    fn page(
-        &mut self,
-        group: GroupId,
-        page: usize,
-        values: Vec<crate::aggregation::State>,
-    ) -> Result<(), RestoreError> {
+    fn page(&mut self, group: GroupId, page: usize, record: PageRecord) -> Result<(), RestoreError> {
+        let PageRecord { times, values } = record;
         let damaged = |what: &str| RestoreError::Damaged(format!("page {page} of group {}: {what}", group.0));
         if page != self.pages.len() {
             return Err(damaged("pages before it are missing"));
@@ -204,6 +198,9 @@ impl RestoredGroup {
             });
         if !fits {
             return Err(damaged("its values do not fit its layout"));
+        }
+        if times.last_stamp > self.times.last_stamp {
+            self.times = times;
         }
         self.pages.push(Arc::new(Page { layout: Arc::clone(layout), values }));
         Ok(())
@@ -247,12 +244,6 @@ impl RestoredGroup {
         }
         drop(index);
         let series = self.pages.iter().map(|page| page.values.len()).sum();
-        Ok(GroupEntry {
-            group: Arc::new(group),
-            pages: self.pages,
-            series,
-            push_time: self.push_time,
-            last_stamp: self.last_stamp,
-        })
+        Ok(GroupEntry { group: Arc::new(group), pages: self.pages, series, times: self.times })
     }
 }

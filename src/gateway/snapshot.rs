@@ -49,7 +49,7 @@ impl Snapshot {
                 id: Some(entry.group.id),
                 key: Arc::clone(&entry.group.key),
                 pages: entry.pages.clone(),
-                push_time: entry.push_time,
+                push_time: entry.times.push_time,
                 failure_time: failures.get(&entry.group.key).unwrap_or_default(),
             })
             .collect();

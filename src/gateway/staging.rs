@@ -2,8 +2,9 @@
 //! dropping it undoes it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::RandomState;
 use std::sync::Arc;
+
+use hashbrown::DefaultHashBuilder;
 
 use crate::aggregation::State;
 use crate::model::{GroupingKey, Label, LabelSet, Stamp};
@@ -11,7 +12,7 @@ use crate::model::{GroupingKey, Label, LabelSet, Stamp};
 use super::admission::{Plan, PlannedFamily};
 use super::committed::Committed;
 use super::family::{Family, FamilyId};
-use super::group::{FamilyInGroup, Group, GroupEntry, GroupId};
+use super::group::{FamilyInGroup, Group, GroupEntry, GroupId, PushTimes};
 use super::ledger::{Ledger, NewShapes};
 use super::page::{Page, PageLayout, SLOTS_PER_PAGE, SlotRef};
 use super::resolve::KnownSeries;
@@ -22,7 +23,7 @@ pub(crate) const OWN_PAGES_FROM: usize = SLOTS_PER_PAGE / 2;
 /// What a batch would change.
 #[derive(Default)]
 pub(crate) struct Staging {
-    pub(crate) groups: HashMap<Arc<GroupingKey>, StagedFate>,
+    pub(crate) groups: HashMap<Arc<GroupingKey>, StagedFate, DefaultHashBuilder>,
     pub(crate) families: HashMap<Arc<str>, StagedFamily>,
     /// Groups that this batch ends, committed ones and its own.
     pub(crate) ended: HashSet<GroupId>,
@@ -58,8 +59,7 @@ pub(crate) struct StagedGroup {
     /// The series that are not in the group's index yet.
     added: HashMap<(FamilyId, LabelSet), SlotRef>,
     pub(crate) series: usize,
-    pub(crate) push_time: Stamp,
-    pub(crate) last_stamp: Stamp,
+    pub(crate) times: PushTimes,
 }
 
 /// A page as the batch would leave it.
@@ -104,7 +104,8 @@ impl Staging {
         !self.ended.contains(&group) && (self.begun.contains_key(&group) || ledger_live.contains_key(&group))
     }
 
-    /// Carries out what was admitted. Gives back how many totals are now beyond what can be shown.
+    /// Carries out what was admitted. Gives back how many totals are now beyond what can be shown, and what is
+    /// left of the push.
     pub(crate) fn apply(
         &mut self,
         ledger: &mut Ledger,
@@ -112,7 +113,7 @@ impl Staging {
         key: &Arc<GroupingKey>,
         plan: Plan,
         now: Stamp,
-    ) -> usize {
+    ) -> (usize, Vec<KnownSeries>) {
         let stamp = ledger.last_stamp.next(now.0);
         ledger.last_stamp = stamp;
         self.stage_group(ledger, committed, key);
@@ -123,19 +124,20 @@ impl Staging {
         let Some(StagedFate::Lives(group)) = self.groups.get_mut(key) else {
             unreachable!("the group was staged just before");
         };
-        group.push_time = now;
-        group.last_stamp = stamp;
+        group.times = PushTimes { push_time: now, last_stamp: stamp };
         let entry = committed.groups.get(key).filter(|_| !group.is_new);
         let pages_before = group.pages.len();
-        for KnownSeries { slot, contribution, .. } in plan.absorb {
-            let page = group.page_mut(entry, slot.page());
-            saturated += usize::from(page.page.values[slot.slot()].absorb(&contribution, stamp).saturated);
+        for of_page in plan.absorb.chunk_by(|a, b| a.slot.page() == b.slot.page()) {
+            let values = &mut group.page_mut(entry, of_page[0].slot.page()).page.values;
+            for KnownSeries { slot, contribution, .. } in of_page {
+                saturated += usize::from(values[slot.slot()].absorb(contribution, stamp).saturated);
+            }
         }
         self.pages_touched += group.pages.len() - pages_before;
         for family in plan.families {
             self.apply_family(ledger, committed, key, family, stamp);
         }
-        saturated
+        (saturated, plan.absorb)
     }
 
     /// Ends a group. False if there is none.
@@ -238,8 +240,7 @@ impl StagedGroup {
             families: HashMap::new(),
             added: HashMap::new(),
             series: 0,
-            push_time: Stamp::default(),
-            last_stamp: Stamp::default(),
+            times: PushTimes::default(),
         }
     }
 
@@ -250,8 +251,7 @@ impl StagedGroup {
             page_count: entry.pages.len(),
             shared_page: entry.group.index.read().shared_page,
             series: entry.series,
-            push_time: entry.push_time,
-            last_stamp: entry.last_stamp,
+            times: entry.times,
             ..Self::new(Arc::clone(&entry.group))
         }
     }
@@ -355,7 +355,12 @@ impl<'s> LiveGroup<'s> {
     }
 
     /// The slot of a series, given its labels less those of the grouping key.
-    pub(crate) fn find(&self, hasher: &RandomState, family: FamilyId, labels: &LabelSet) -> Option<SlotRef> {
+    pub(crate) fn find(
+        &self,
+        hasher: &DefaultHashBuilder,
+        family: FamilyId,
+        labels: &LabelSet,
+    ) -> Option<SlotRef> {
         if let Some(staged) = self.staged
             && !staged.added.is_empty()
             && let Some(slot) = staged.added.get(&(family, labels.clone()))

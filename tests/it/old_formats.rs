@@ -1,8 +1,8 @@
 //! Stores that earlier versions wrote load in this one and show what they showed.
 //!
 //! `tests/fixtures/store-v1` is a store as a clean stop left it, `tests/fixtures/store-v1.scrape` what it
-//! showed then. A format that can no longer be read needs a migration, not a new fixture. To write the
-//! fixture of a new format, name it in `FORMAT` and run
+//! showed then; so with the others. A format that can no longer be read needs a migration, not a new fixture. To write the
+//! fixture of a new format, name it in `FORMATS` and run
 //! `BLESS=1 cargo test --test it old_formats`; that refuses to replace one that is there.
 
 use std::fs;
@@ -16,8 +16,8 @@ use crate::support::in_process::InProcess;
 use crate::support::process::scratch;
 use crate::support::samples::value;
 
-/// The newest format, of which there must be a fixture.
-const FORMAT: &str = "store-v1";
+/// All formats, of which there must be fixtures; the newest is what is written today.
+const FORMATS: [&str; 2] = ["store-v1", "store-v2"];
 
 /// Pushes under `--push.untyped=by_suffix`, so that there are untyped metrics of both kinds. Every variant
 /// of a state is among what they leave.
@@ -93,8 +93,14 @@ async fn write(store: &Path, scrape: &Path) {
 }
 
 #[tokio::test]
-async fn a_store_of_format_1_shows_what_it_showed_and_goes_on() {
-    let (store, scrape) = (fixture("store-v1"), fixture("store-v1.scrape"));
+async fn a_store_of_each_format_shows_what_it_showed_and_goes_on() {
+    for format in FORMATS {
+        shows_what_it_showed_and_goes_on(format).await;
+    }
+}
+
+async fn shows_what_it_showed_and_goes_on(format: &str) {
+    let (store, scrape) = (fixture(format), fixture(format).with_extension("scrape"));
     let (_directory, scratch) = scratch();
     copy(&store, &scratch);
     let expected = fs::read_to_string(scrape).unwrap();
@@ -137,7 +143,7 @@ async fn what_is_written_today_shows_the_same_as_the_fixture() {
     let scrape = store.with_extension("scrape");
     write(&store, &scrape).await;
     let written = fs::read_to_string(scrape).unwrap();
-    let kept = fixture(FORMAT);
+    let kept = fixture(FORMATS[FORMATS.len() - 1]);
     if std::env::var_os("BLESS").is_some() && !kept.exists() {
         copy(&store, &kept);
         fs::write(kept.with_extension("scrape"), &written).unwrap();

@@ -1,0 +1,185 @@
+//! Pushes that repeat an earlier one with other numbers: where each number goes is known from the first,
+//! so that neither labels nor groups are looked up again.
+//!
+//! Invariant: a repeat does what resolving the push anew would do, or says that it cannot tell. Slots never
+//! move while their group lives, and a name's type stays the same while a group holds it; what can change
+//! is compared: whether the group lives, and the HELP texts.
+
+use std::sync::{Arc, Weak};
+
+use crate::aggregation::{Contribution, RepeatedHistogram, UntypedMode};
+use crate::model::{Families, GroupingKey, MetricFamily, MetricType, Quantile, Summary, Value};
+
+use super::committed::Shared;
+use super::family::Family;
+use super::group::Group;
+use super::page::SlotRef;
+use super::resolve::{Found, KnownSeries, ResolvedPush, Resolver};
+
+/// Where the numbers of a push go, by their place among the numbers of its text.
+#[derive(Debug)]
+pub(crate) struct Repeat {
+    /// Not kept alive: what a deleted group held is let go.
+    group: Weak<Group>,
+    simple: Box<[Simple]>,
+    composed: Box<[Composed]>,
+    /// The families that come with a HELP text, which is the group's unless somebody has changed it since.
+    helps: Box<[(Arc<Family>, Arc<str>)]>,
+}
+
+/// A series that is one number.
+#[derive(Clone, Copy, Debug)]
+struct Simple {
+    slot: SlotRef,
+    number: u32,
+    settled: MetricType,
+    /// For an untyped one: whether it adds up.
+    untyped: UntypedMode,
+}
+
+/// A histogram or summary.
+#[derive(Debug)]
+struct Composed {
+    slot: SlotRef,
+    line: u32,
+    parts: Parts,
+}
+
+#[derive(Debug)]
+enum Parts {
+    Histogram(RepeatedHistogram),
+    /// With places for numbers.
+    Summary(Box<Summary>),
+}
+
+impl Repeat {
+    /// Learns from a push in which each number is its own place among the numbers: the first is 0, the
+    /// next 1. `None` if not all of its series are in the group, or if it has none.
+    pub(crate) fn learn(shared: &Shared, key: &GroupingKey, places: &Families<'_>) -> Option<Self> {
+        let has_timestamp = |family: &MetricFamily<'_>| family.series.iter().any(|one| one.has_timestamp);
+        if places.families.iter().any(has_timestamp) {
+            return None;
+        }
+        let group = Arc::clone(&shared.committed.read().groups.get(key)?.group);
+        let mut resolver = Resolver::new(shared, key, places, Some(&group));
+        let (mut simple, mut composed, mut helps) = (Vec::new(), Vec::new(), Vec::new());
+        for family in &places.families {
+            if !resolver.is_metric(family) {
+                continue;
+            }
+            let untyped = untyped_mode(shared, family);
+            let mut is_known = true;
+            let known = resolver.family(family, |_, series, found| {
+                let Some(Found { slot, settled }) = found else {
+                    is_known = false;
+                    return Ok(());
+                };
+                let line = series.line;
+                match &series.value {
+                    Value::Counter(place) | Value::Gauge(place) | Value::Untyped(place) => {
+                        simple.push(Simple { slot, number: as_index(*place), settled, untyped });
+                    }
+                    Value::Histogram(places) => match RepeatedHistogram::of(places) {
+                        Some(histogram) => {
+                            composed.push(Composed { slot, line, parts: Parts::Histogram(histogram) });
+                        }
+                        None => is_known = false,
+                    },
+                    Value::Summary(places) => {
+                        composed.push(Composed { slot, line, parts: Parts::Summary(places.clone()) });
+                    }
+                }
+                Ok(())
+            });
+            let known = known.ok().flatten().filter(|_| is_known)?;
+            if let Some(help) = family.help.as_deref().filter(|help| !help.is_empty()) {
+                helps.push((known, Arc::from(help)));
+            }
+        }
+        (!simple.is_empty() || !composed.is_empty()).then(|| Self {
+            group: Arc::downgrade(&group),
+            simple: simple.into(),
+            composed: composed.into(),
+            helps: helps.into(),
+        })
+    }
+
+    /// The push with these numbers; `None` if it must be resolved anew, to do the same or to say what is
+    /// wrong with it.
+    pub(crate) fn resolve(&self, numbers: &[f64]) -> Option<ResolvedPush> {
+        let group = self.group.upgrade()?;
+        if !self.helps.iter().all(|(family, help)| family.has_help(help)) {
+            return None;
+        }
+        let mut known = Vec::with_capacity(self.simple.len() + self.composed.len());
+        for simple in &self.simple {
+            let number = numbers[simple.number as usize];
+            let value = match simple.settled {
+                MetricType::Counter => Value::Counter(number),
+                MetricType::Gauge => Value::Gauge(number),
+                _ => Value::Untyped(number),
+            };
+            let contribution = Contribution::new(&value, simple.settled, "", simple.untyped).ok()?;
+            known.push(KnownSeries { slot: simple.slot, contribution, line: 0 });
+        }
+        for composed in &self.composed {
+            let contribution = match &composed.parts {
+                Parts::Histogram(histogram) => histogram.contribution(numbers)?,
+                Parts::Summary(places) => {
+                    let value = Value::Summary(Box::new(filled_in(places, numbers)));
+                    Contribution::new(&value, MetricType::Summary, "", UntypedMode::Sum).ok()?
+                }
+            };
+            known.push(KnownSeries { slot: composed.slot, contribution, line: composed.line });
+        }
+        Some(ResolvedPush {
+            key: Arc::clone(&group.key),
+            group: Some(group),
+            known,
+            helps: Vec::new(),
+            fresh: Vec::new(),
+        })
+    }
+
+    /// Roughly the bytes that it takes.
+    pub(crate) fn weight(&self) -> usize {
+        let parts = |composed: &Composed| match &composed.parts {
+            Parts::Histogram(histogram) => histogram.weight(),
+            Parts::Summary(summary) => size_of::<Summary>() + summary.quantiles.len() * size_of::<Quantile>(),
+        };
+        size_of::<Self>()
+            + size_of_val(&*self.simple)
+            + self.composed.iter().map(|composed| size_of::<Composed>() + parts(composed)).sum::<usize>()
+            + self
+                .helps
+                .iter()
+                .map(|(_, help)| size_of::<(Arc<Family>, Arc<str>)>() + help.len())
+                .sum::<usize>()
+    }
+}
+
+/// Whether untyped samples of the family add up, or the last one counts.
+fn untyped_mode(shared: &Shared, family: &MetricFamily<'_>) -> UntypedMode {
+    let mode = shared.options.untyped;
+    match Contribution::new(&Value::Untyped(0.0), MetricType::Untyped, &family.name, mode) {
+        Ok(Contribution::Set(_)) => UntypedMode::Last,
+        _ => UntypedMode::Sum,
+    }
+}
+
+/// The summary with numbers instead of their places.
+fn filled_in(places: &Summary, numbers: &[f64]) -> Summary {
+    let number = |place: f64| numbers[as_index(place) as usize];
+    let quantiles = places.quantiles.iter();
+    Summary {
+        quantiles: quantiles.map(|one| Quantile { value: number(one.value), ..*one }).collect(),
+        sum: places.sum.map(number),
+        count: places.count.map(number),
+        defect: places.defect,
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place is a small whole number")]
+fn as_index(place: f64) -> u32 {
+    place as u32
+}
