@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -16,7 +15,6 @@ use tallygate::gateway::{Gateway, Options, SystemClock};
 use tallygate::http;
 use tallygate::storage::MemoryEngine;
 use tokio::runtime::{Builder, Runtime};
-use tower::ServiceExt as _;
 
 /// Groups, of which each holds a hundredth of its series in each of ten families.
 const GROUPS: usize = 100;
@@ -43,7 +41,7 @@ fn body(first: &str, round: usize) -> String {
 }
 
 struct Service {
-    router: Router,
+    router: http::Router,
     runtime: Runtime,
     first: &'static str,
 }
@@ -55,7 +53,7 @@ impl Service {
         let engine = Box::new(MemoryEngine::default());
         let gateway =
             Gateway::open(engine, Options::default(), Arc::new(SystemClock), Arc::clone(&metrics)).unwrap();
-        let router = http::router(gateway, metrics, http::Options::default());
+        let router = http::Router::new(gateway, metrics, http::Options::default());
         let service = Self { router, runtime, first };
         service.push(0..GROUPS, 0);
         service
@@ -66,7 +64,7 @@ impl Service {
         for group in groups {
             let path = format!("/metrics/job/job-{group}/instance/db-{group}:9100");
             let request = Request::post(path).body(Body::from(body.clone())).unwrap();
-            let response = self.runtime.block_on(self.router.clone().oneshot(request)).unwrap();
+            let response = self.runtime.block_on(self.router.clone().answer(request));
             assert_eq!(response.status(), 200);
         }
     }
@@ -75,7 +73,7 @@ impl Service {
     fn scrape(&self) -> usize {
         let request = Request::get("/metrics").body(Body::empty()).unwrap();
         self.runtime.block_on(async {
-            let mut body = self.router.clone().oneshot(request).await.unwrap().into_body();
+            let mut body = self.router.clone().answer(request).await.into_body();
             let mut bytes = 0;
             while let Some(frame) = body.frame().await {
                 bytes += black_box(frame.unwrap()).data_ref().map_or(0, Bytes::len);

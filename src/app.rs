@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+
 use crate::config::{Config, OnDamage, Store};
 use crate::gateway::{self, Gateway, RestoreError, SystemClock};
 use crate::http;
@@ -64,18 +68,19 @@ async fn serve(config: &Config) -> Result<(), AppError> {
     let listeners = net::bind(&config.listen)?;
     let metrics = Arc::new(Metrics::default());
     let gateway = open_gateway(config, &metrics)?;
-    let router = http::router(gateway.clone(), metrics, config.http.clone());
+    let router = http::Router::new(gateway.clone(), metrics, config.http.clone());
     for address in listeners.iter().map(Listener::local_address) {
         tracing::info!(%address, "listening");
     }
     net::systemd::notify_ready();
 
+    let answer = move |request: Request<Incoming>| router.clone().answer(request.map(Body::new));
     let stopped = async {
         let signal = shutdown.await;
         tracing::info!(?signal, "stopping: open requests are finished first");
         net::systemd::notify_stopping();
     };
-    let cut_off = net::serve(listeners, router, config.net, stopped).await;
+    let cut_off = net::serve(listeners, answer, config.net, stopped).await;
     if cut_off > 0 {
         tracing::warn!(connections = cut_off, "connections were closed without an answer");
     }

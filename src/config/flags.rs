@@ -218,6 +218,11 @@ pub(super) struct LimitFlags {
     #[arg(long = long(http::Options::BUFFERED_BYTES_FLAG), value_name = "SIZE",
           default_value = shown(http::Options::default().buffered_bytes_max), value_parser = size::parse)]
     pub(super) buffered_bytes: usize,
+    /// Bytes kept to recognise pushes that repeat earlier ones with other numbers, which makes them cheap;
+    /// 0 for none.
+    #[arg(long = long(http::Options::REPEAT_BYTES_FLAG), value_name = "SIZE",
+          default_value = shown(http::Options::default().repeat_bytes_max), value_parser = size::parse)]
+    pub(super) repeat_bytes: usize,
     /// Bytes of text kept from one scrape for the next, which makes it cheap; what is beyond is written anew
     /// each time.
     #[arg(long = long(http::Options::KEPT_BYTES_FLAG), value_name = "SIZE",

@@ -266,6 +266,7 @@ fn every_limit_reaches_its_place() {
         http::Options::BUFFERED_BYTES_FLAG,
         http::Options::SCRAPES_FLAG,
         http::Options::KEPT_BYTES_FLAG,
+        http::Options::REPEAT_BYTES_FLAG,
         net::Options::CONNECTIONS_FLAG,
     ];
     let line: Vec<String> = flags.iter().zip(1..).map(|(flag, n)| format!("{flag}={n}")).collect();
@@ -290,6 +291,7 @@ fn every_limit_reaches_its_place() {
         http.buffered_bytes_max,
         http.scrapes_max,
         http.kept_bytes_max,
+        http.repeat_bytes_max,
         net.connections_max,
     ];
     assert_eq!(found.to_vec(), (1..=flags.len()).collect::<Vec<_>>());

@@ -2,6 +2,7 @@
 //!
 //! Invariant: 202 says that the group is gone for good, whether or not it was there; a body is ignored.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -30,6 +31,6 @@ pub(super) async fn delete(shared: &Arc<Shared>, path: PushPath<'_>, request: Re
 async fn remove(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts) -> Result<(), Error> {
     refuse_what_is_not_built(head)?;
     let key = path.grouping_key()?;
-    closing_if_it_panics(shared.gateway.delete(&key)).await?;
+    closing_if_it_panics(pin!(shared.gateway.delete(&key))).await?;
     Ok(())
 }

@@ -6,56 +6,27 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::Error;
 use crate::telemetry::{Handler, Method, Metrics, StatusCode};
 
-/// The stack; a request enters at the bottom.
-pub(super) fn stack(router: Router, metrics: Arc<Metrics>) -> Router {
-    router
-        // 500 instead of a closed connection, which survives.
-        .layer(CatchPanicLayer::custom(panicked))
-        // Sees what is really answered, 500 included.
-        .layer(from_fn_with_state(metrics, observe))
-}
-
-/// Notes on a response what has answered, for [`observe`].
-pub(super) fn answered_by(handler: Handler, mut response: Response) -> Response {
-    response.extensions_mut().insert(AnsweredBy(handler));
-    response
-}
-
-/// Runs what may apply a push. If it panics, whether it was applied is not known: no answer is right
-/// then, and the connection is closed.
-pub(super) async fn closing_if_it_panics<T>(applying: impl Future<Output = T>) -> T {
-    let mut applying = pin!(applying);
-    poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| applying.as_mut().poll(context)))
-            .unwrap_or_else(|_| resume_unwind(Box::new(OutcomeUnknown)))
-    })
-    .await
-}
-
-#[derive(Clone, Copy)]
-struct AnsweredBy(Handler);
-
-/// The payload of a panic that must not be answered.
-struct OutcomeUnknown;
-
-/// Counts a request by what answered it, method and status, and logs it for those who debug.
-async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+/// The stack around `answer`, which says what has answered, too. Layers of `tower` would box every request
+/// several times, which costs more than all else that is done for a small push.
+pub(super) async fn stack<F: Future<Output = (Handler, Response)>>(
+    metrics: &Metrics,
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let method = request.method().clone();
     let path = tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned());
-    let response = next.run(request).await;
-    let AnsweredBy(handler) = response.extensions().get().copied().unwrap_or(AnsweredBy(Handler::Other));
+    // 500 instead of a closed connection, which survives.
+    let answering = pin!(answer(request));
+    let (handler, response) = caught(answering).await.unwrap_or_else(|response| (Handler::Other, response));
+    // Counts what is really answered, 500 included.
     let status = response.status().as_u16();
     metrics.http_requests.of((handler, Method::of(method.as_str()), StatusCode(status))).increment();
     if let Some(path) = path {
@@ -63,6 +34,30 @@ async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Ne
     }
     response
 }
+
+/// What comes of `answering`, or the answer to its panic.
+///
+/// Pinned by the caller: a future that is handed over by value is kept twice.
+async fn caught<T>(mut answering: Pin<&mut impl Future<Output = T>>) -> Result<T, Response> {
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+        Ok(outcome) => outcome.map(Ok),
+        Err(payload) => std::task::Poll::Ready(Err(panicked(payload))),
+    })
+    .await
+}
+
+/// Runs what may apply a push. If it panics, whether it was applied is not known: no answer is right
+/// then, and the connection is closed.
+pub(super) async fn closing_if_it_panics<T>(mut applying: Pin<&mut impl Future<Output = T>>) -> T {
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| applying.as_mut().poll(context)))
+            .unwrap_or_else(|_| resume_unwind(Box::new(OutcomeUnknown)))
+    })
+    .await
+}
+
+/// The payload of a panic that must not be answered.
+struct OutcomeUnknown;
 
 /// Answers a panic, or passes it on so that the connection closes.
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
@@ -79,38 +74,28 @@ fn panicked(payload: Box<dyn Any + Send>) -> Response {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use axum::routing::get;
-    use tower::ServiceExt as _;
 
     use super::*;
 
-    fn panicking() -> Router {
-        async fn before() {
-            panic!("before anything was applied")
-        }
-        async fn applying() {
-            closing_if_it_panics(async { panic!("while applying") }).await;
-        }
-        Router::new().route("/before", get(before)).route("/while", get(applying))
-    }
-
-    fn request(path: &str) -> Request {
-        Request::builder().uri(path).body(Body::empty()).unwrap()
+    async fn answered(metrics: &Metrics, answering: impl Future<Output = (Handler, Response)>) -> Response {
+        stack(metrics, Request::new(Body::empty()), |_| answering).await
     }
 
     #[tokio::test]
     async fn a_panic_is_answered_and_counted() {
-        let metrics = Arc::new(Metrics::default());
-        let response = stack(panicking(), Arc::clone(&metrics)).oneshot(request("/before")).await.unwrap();
+        let metrics = Metrics::default();
+        let response = answered(&metrics, async { panic!("before anything was applied") }).await;
         assert_eq!(response.status(), 500);
         assert_eq!(metrics.http_requests.of((Handler::Other, Method::Get, StatusCode(500))).get(), 1);
     }
 
     #[tokio::test]
     async fn a_panic_while_a_push_is_applied_is_not_answered() {
-        let router = stack(panicking(), Arc::new(Metrics::default()));
-        let outcome = tokio::spawn(router.oneshot(request("/while"))).await;
-        let error = outcome.expect_err("the panic reaches the connection");
+        let outcome = tokio::spawn(async {
+            let applying = async { closing_if_it_panics(pin!(async { panic!("while applying") })).await };
+            answered(&Metrics::default(), applying).await
+        });
+        let error = outcome.await.expect_err("the panic reaches the connection");
         assert!(error.into_panic().is::<OutcomeUnknown>());
     }
 }

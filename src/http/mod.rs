@@ -13,10 +13,11 @@ mod middleware;
 mod options;
 pub mod path;
 mod push;
+mod repeats;
 mod router;
 mod scrape;
 #[cfg(test)]
 mod testing;
 
 pub use options::Options;
-pub use router::router;
+pub use router::Router;

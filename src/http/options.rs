@@ -15,6 +15,8 @@ pub struct Options {
     pub inflated_bytes_max: usize,
     /// Bytes of all bodies together that are being received or wait to be stored, inflated ones included.
     pub buffered_bytes_max: usize,
+    /// Bytes that may be kept to recognise pushes that repeat earlier ones.
+    pub repeat_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
     /// Scrapes that wait or are being served at one time.
@@ -34,6 +36,8 @@ impl Options {
     pub const INFLATED_BYTES_FLAG: &str = "--limit.inflated-bytes";
     /// The flag that sets [`Options::buffered_bytes_max`].
     pub const BUFFERED_BYTES_FLAG: &str = "--limit.buffered-bytes";
+    /// The flag that sets [`Options::repeat_bytes_max`].
+    pub const REPEAT_BYTES_FLAG: &str = "--limit.repeat-bytes";
     /// The flag that sets [`Options::scrapes_max`].
     pub const SCRAPES_FLAG: &str = "--web.max-scrapes";
     /// The flag that sets [`Options::kept_bytes_max`].
@@ -48,6 +52,7 @@ impl Default for Options {
             body_bytes_max: 32 << 20,
             inflated_bytes_max: 128 << 20,
             buffered_bytes_max: 512 << 20,
+            repeat_bytes_max: 32 << 20,
             body_timeout: Duration::from_mins(1),
             scrapes_max: 64,
             scrape_timeout: Duration::from_mins(1),

@@ -3,6 +3,7 @@
 //! Invariant: everything that can be refused without the gateway is refused before it is asked, and nothing
 //! behind the gateway's answer can fail.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -42,7 +43,8 @@ pub(super) async fn push(shared: &Arc<Shared>, path: PushPath<'_>, request: Requ
             }
             tracing::debug!(%error, path = head.uri.path(), "push refused");
             if !matches!(error, Error::Body(BodyError::TimedOut(_))) {
-                body::discard(&head.headers, body, &shared.options).await;
+                // Boxed, as below: the room is not needed by pushes that go well.
+                Box::pin(body::discard(&head.headers, body, &shared.options)).await;
             }
             error.into_response()
         }
@@ -68,16 +70,47 @@ pub(super) fn refuse_what_is_not_built(head: &Parts) -> Result<(), Error> {
 
 async fn store(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts, body: &mut Body) -> Result<(), Error> {
     refuse_what_is_not_built(head)?;
-    let key = path.grouping_key()?;
+    let known = shared.repeats.of(head.uri.path());
+    let key = if known.is_none() { Some(path.grouping_key()?) } else { None };
     if format::of(&head.headers) == Format::Protobuf {
         return Err(Error::ProtobufNotBuilt);
     }
     let received = body::receive(&head.headers, body, &shared.options, &shared.memory).await?;
     let bytes = received.bytes();
+    if let Some(known) = known
+        && let Some(push) = body::without_blocking(bytes.len(), || known.resolve(&shared.gateway, bytes))?
+    {
+        match closing_if_it_panics(pin!(shared.gateway.submit(push))).await? {
+            Submitted::Applied => {
+                shared.metrics.pushes_repeated.increment();
+                return Ok(());
+            }
+            Submitted::Outdated => shared.repeats.forget(head.uri.path()),
+        }
+    }
+    let key = key.map_or_else(|| path.grouping_key(), Ok)?;
+    Box::pin(store_unknown(shared, head.uri.path(), &key, bytes)).await
+}
+
+/// Stores a push that is not known to repeat another one.
+async fn store_unknown(
+    shared: &Arc<Shared>,
+    path: &str,
+    key: &GroupingKey,
+    body: &[u8],
+) -> Result<(), Error> {
     for _ in 0..ATTEMPTS_MAX {
-        let push = body::without_blocking(bytes.len(), || resolve(shared, &key, bytes))?;
-        match closing_if_it_panics(shared.gateway.submit(push)).await? {
-            Submitted::Applied => return Ok(()),
+        let push = body::without_blocking(body.len(), || resolve(shared, key, body))?;
+        let may_repeat = push.brings_nothing_new();
+        match closing_if_it_panics(pin!(shared.gateway.submit(push))).await? {
+            Submitted::Applied => {
+                if may_repeat {
+                    body::without_blocking(body.len(), || {
+                        shared.repeats.learn(&shared.gateway, path, key, body);
+                    });
+                }
+                return Ok(());
+            }
             Submitted::Outdated => {}
         }
     }

@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use hyper::Method;
 
@@ -15,6 +14,7 @@ use super::body::Memory;
 use super::error::{self, Error};
 use super::options::Options;
 use super::path::{self, PathError, PushPath, Shape};
+use super::repeats::Repeats;
 use super::scrape::Scrapes;
 use super::{delete, health, home, middleware, push};
 use crate::gateway::Gateway;
@@ -27,6 +27,7 @@ pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) memory: Memory,
     pub(super) scrapes: Scrapes,
+    pub(super) repeats: Repeats,
 }
 
 /// What a path leads to.
@@ -40,36 +41,47 @@ enum Route<'p> {
     Push(PushPath<'p>),
 }
 
-/// The service that answers every request.
-pub fn router(gateway: Gateway, metrics: Arc<Metrics>, options: Options) -> Router {
-    let shared = Arc::new(Shared {
-        memory: Memory::new(options.buffered_bytes_max),
-        scrapes: Scrapes::new(gateway.clone(), Arc::clone(&metrics), &options),
-        gateway,
-        metrics: Arc::clone(&metrics),
-        options,
-    });
-    middleware::stack(Router::new().fallback(answer).with_state(shared), metrics)
+/// Answers every request; cheap to clone.
+#[derive(Clone)]
+pub struct Router(Arc<Shared>);
+
+impl Router {
+    /// Answers for this gateway.
+    pub fn new(gateway: Gateway, metrics: Arc<Metrics>, options: Options) -> Self {
+        Self(Arc::new(Shared {
+            memory: Memory::new(options.buffered_bytes_max),
+            repeats: Repeats::new(options.repeat_bytes_max),
+            scrapes: Scrapes::new(gateway.clone(), Arc::clone(&metrics), &options),
+            gateway,
+            metrics,
+            options,
+        }))
+    }
+
+    /// Answers a request.
+    pub async fn answer(self, request: Request) -> Response {
+        middleware::stack(&self.0.metrics, request, |request| answer(&self.0, request)).await
+    }
 }
 
-/// Answers a request: path, then method, then handler.
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+/// Answers a request: path, then method, then handler. Says what has answered.
+async fn answer(shared: &Arc<Shared>, request: Request) -> (Handler, Response) {
     let method = request.method().clone();
     let decoded = decode(&shared.options, request.uri().path());
     let route = match decoded.as_ref().map(|decoded| route(decoded, &method, &shared.options)) {
         Ok(Ok(Some(route))) => route,
-        Ok(Ok(None)) => return error::options(None),
-        Ok(Err(error)) => return unrouted(&shared, &method, error),
-        Err(error) => return unrouted(&shared, &method, Error::Path(error.clone())),
+        Ok(Ok(None)) => return (Handler::Other, error::options(None)),
+        Ok(Err(error)) => return (Handler::Other, unrouted(shared, &method, error)),
+        Err(error) => return (Handler::Other, unrouted(shared, &method, Error::Path(error.clone()))),
     };
     let response = if method == Method::OPTIONS {
         error::options(Some(route.allowed()))
     } else if route.has(&method) {
-        dispatch(&shared, route, request).await
+        dispatch(shared, route, request).await
     } else {
         Error::MethodNotAllowed { allowed: route.allowed() }.into_response()
     };
-    middleware::answered_by(route.handler(&method), response)
+    (route.handler(&method), response)
 }
 
 /// Answers what leads nowhere; a push is counted as refused if its path is to blame.
@@ -84,12 +96,13 @@ fn unrouted(shared: &Shared, method: &Method, error: Error) -> Response {
 async fn dispatch(shared: &Arc<Shared>, route: Route<'_>, request: Request) -> Response {
     match route {
         Route::Home => home::page(&shared.options),
-        Route::Telemetry => shared.scrapes.serve(request.headers()).await,
+        // Boxed, so that the many pushes do not carry the room that a scrape takes.
+        Route::Telemetry => Box::pin(shared.scrapes.serve(request.headers())).await,
         Route::Healthy => health::healthy(),
         Route::Ready => health::ready(&shared.gateway),
         Route::Quit => Error::LifecycleDisabled.into_response(),
         Route::Push(path) if request.method() == Method::DELETE => {
-            delete::delete(shared, path, request).await
+            Box::pin(delete::delete(shared, path, request)).await
         }
         Route::Push(path) => push::push(shared, path, request).await,
     }

@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
-
 use crate::gateway::{self, Gateway, SystemClock};
 use crate::net;
 use crate::storage::MemoryEngine;
 
 use super::options::Options;
+use super::router::Router;
 
 /// A gateway that holds nothing yet.
 pub(super) fn gateway() -> Gateway {
@@ -24,13 +23,14 @@ pub(super) fn gateway() -> Gateway {
 
 /// The whole service over such a gateway.
 pub(super) fn router(options: Options) -> Router {
-    super::router(gateway(), Arc::default(), options)
+    Router::new(gateway(), Arc::default(), options)
 }
 
 /// Serves `router` on a port of this machine, until the test ends.
 pub(super) fn serve(router: Router) -> SocketAddr {
     let listeners = net::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
     let address = listeners[0].local_address();
-    tokio::spawn(net::serve(listeners, router, net::Options::default(), std::future::pending()));
+    let answer = move |request: hyper::Request<_>| router.clone().answer(request.map(axum::body::Body::new));
+    tokio::spawn(net::serve(listeners, answer, net::Options::default(), std::future::pending()));
     address
 }

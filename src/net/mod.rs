@@ -13,5 +13,5 @@ pub mod systemd;
 
 pub use address::{ListenAddress, ListenAddressError};
 pub use listener::{BindError, Listener, bind};
-pub use serve::{Options, PeerAddress, serve};
+pub use serve::{Options, serve};
 pub use shutdown::{Signal, signals};

@@ -16,13 +16,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tower::ServiceExt as _;
 
 use super::listener::Listener;
 use super::stall::WriteStall;
@@ -64,22 +65,22 @@ impl Default for Options {
     }
 }
 
-/// Where a request came from; an extension of every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerAddress(pub SocketAddr);
-
-/// Serves `router` on all listeners until `shutdown` resolves, then stops accepting, lets open requests
+/// Serves `answer` on all listeners until `shutdown` resolves, then stops accepting, lets open requests
 /// end and closes what is left after [`Options::drain_timeout`]. Returns, when all connections are
 /// closed, how many had to be closed without an answer.
-pub async fn serve(
+pub async fn serve<A, F>(
     listeners: Vec<Listener>,
-    router: axum::Router,
+    answer: A,
     options: Options,
     shutdown: impl Future<Output = ()>,
-) -> usize {
+) -> usize
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     let (stop, stopped) = watch::channel(false);
     let server =
-        Server { router, options, places: Arc::new(Semaphore::new(options.connections_max)), stopped };
+        Server { answer, options, places: Arc::new(Semaphore::new(options.connections_max)), stopped };
     let mut listening = JoinSet::new();
     for listener in listeners {
         listening.spawn(server.clone().listen(listener));
@@ -90,14 +91,18 @@ pub async fn serve(
 }
 
 #[derive(Clone)]
-struct Server {
-    router: axum::Router,
+struct Server<A> {
+    answer: A,
     options: Options,
     places: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
 }
 
-impl Server {
+impl<A, F> Server<A>
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     /// Serves one listener to the end; the number of connections that were closed without an answer.
     async fn listen(self, listener: Listener) -> usize {
         let mut connections = JoinSet::new();
@@ -133,13 +138,10 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
-        let router = self.router;
-        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(PeerAddress(peer));
-            let router = router.clone();
-            async move {
-                Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
-            }
+        let answer = self.answer;
+        let service = hyper::service::service_fn(move |request| {
+            let answering = answer(request);
+            async move { Ok::<_, Infallible>(answering.await) }
         });
         let io = TokioIo::new(WriteStall::new(stream, self.options.write_timeout));
         let connection = http1::Builder::new()

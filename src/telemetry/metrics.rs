@@ -85,6 +85,8 @@ macro_rules! metrics {
 metrics! {
     pushes_accepted: Counter = "tallygate_pushes_accepted_total",
         "Pushes that were merged and acknowledged.";
+    pushes_repeated: Counter = "tallygate_pushes_repeated_total",
+        "Accepted pushes that were recognised as earlier ones with other numbers, which makes them cheap.";
     pushes_refused: CounterPer<Reason> = "tallygate_pushes_refused_total",
         "Pushes that were not accepted and changed nothing, by reason.";
     samples_merged: Counter = "tallygate_series_merged_total",

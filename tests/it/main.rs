@@ -24,6 +24,7 @@ mod pushgateway;
 mod python_client;
 mod reference;
 mod regression;
+mod repeats;
 mod running;
 mod store;
 mod support;

@@ -9,6 +9,7 @@ mod memory;
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
@@ -63,7 +64,7 @@ pub(super) enum BodyError {
 /// A body as its sender meant it. Its bytes count as buffered until it is dropped.
 #[derive(Debug)]
 pub(super) struct Received {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     _reservation: Reservation,
 }
 
@@ -93,7 +94,7 @@ pub(super) async fn receive(
         .await
         .map_err(|_| BodyError::TimedOut(options.body_timeout))??;
     let bytes = match encoding {
-        Encoding::Gzip => gzip::inflate(&sent, options.inflated_bytes_max, &mut reservation)?,
+        Encoding::Gzip => gzip::inflate(&sent, options.inflated_bytes_max, &mut reservation)?.into(),
         Encoding::Identity if sent.len() > options.inflated_bytes_max => {
             return Err(gzip::too_large(options.inflated_bytes_max));
         }
@@ -112,7 +113,7 @@ pub(super) async fn discard(headers: &HeaderMap, mut body: Body, options: &Optio
     let discard = async {
         let mut discarded = 0;
         while let Some(Ok(frame)) = body.frame().await {
-            discarded += frame.data_ref().map_or(0, bytes::Bytes::len);
+            discarded += frame.data_ref().map_or(0, Bytes::len);
             if discarded > options.body_bytes_max {
                 break;
             }
@@ -147,25 +148,34 @@ async fn collect(
     body: &mut Body,
     options: &Options,
     reservation: &mut Reservation,
-) -> Result<Vec<u8>, BodyError> {
+) -> Result<Bytes, BodyError> {
     let max = options.body_bytes_max;
     let too_large = BodyError::TooLarge { what: "body", max, flag: Options::BODY_BYTES_FLAG };
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|announced| announced > max as u64) {
         return Err(too_large);
     }
+    // Most bodies come in one piece, which then is the body.
+    let mut whole = Bytes::new();
     let mut sent = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| transfer_error(&error))?;
         // Trailers say nothing about the data.
         let Ok(data) = frame.into_data() else { continue };
-        if data.len() > max - sent.len() {
+        if data.len() > max - whole.len() - sent.len() {
             return Err(too_large);
         }
         reservation.add(data.len())?;
+        if whole.is_empty() && sent.is_empty() {
+            whole = data;
+            continue;
+        }
+        if sent.is_empty() {
+            sent.extend_from_slice(&std::mem::take(&mut whole));
+        }
         sent.extend_from_slice(&data);
     }
-    Ok(sent)
+    Ok(if sent.is_empty() { whole } else { sent.into() })
 }
 
 /// Tells an end that came too early from other defects of a transfer.

@@ -4,7 +4,6 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use tower::ServiceExt as _;
 
 use super::*;
 use crate::http::testing::{self, gateway};
@@ -23,7 +22,7 @@ impl Answer {
 }
 
 async fn send(router: &Router, request: Request) -> Answer {
-    let response = router.clone().oneshot(request).await.unwrap();
+    let response = router.clone().answer(request).await;
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer {
@@ -266,7 +265,7 @@ async fn what_cannot_be_read_is_refused_and_leaves_no_trace() {
 #[tokio::test]
 async fn requests_and_refusals_are_counted() {
     let metrics = Arc::new(Metrics::default());
-    let router = router(gateway(), Arc::clone(&metrics), Options::default());
+    let router = Router::new(gateway(), Arc::clone(&metrics), Options::default());
     ask(&router, "PUT", "/metrics/job/j").await;
     ask(&router, "PUT", "/metrics/job/j/odd").await;
     ask(&router, "PUT", "/metrics//job/j").await;

@@ -11,7 +11,6 @@ use tallygate::gateway::{Clock, Gateway, Options};
 use tallygate::http;
 use tallygate::storage::Engine;
 use tallygate::telemetry::Metrics;
-use tower::ServiceExt as _;
 
 /// A clock that stands still until the test moves it.
 #[derive(Default)]
@@ -31,7 +30,7 @@ impl Clock for ManualClock {
 
 /// A gateway without a process of its own.
 pub struct InProcess {
-    router: axum::Router,
+    router: http::Router,
     pub gateway: Gateway,
     pub clock: Arc<ManualClock>,
 }
@@ -48,7 +47,7 @@ impl InProcess {
         let gateway =
             Gateway::open(engine, options, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&metrics))
                 .expect("the store can be loaded");
-        let router = http::router(gateway.clone(), metrics, http_options);
+        let router = http::Router::new(gateway.clone(), metrics, http_options);
         Self { router, gateway, clock }
     }
 
@@ -59,7 +58,7 @@ impl InProcess {
 
     /// Sends a request with whatever headers it has.
     pub async fn request(&self, request: Request<Body>) -> (StatusCode, String) {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.router.clone().answer(request).await;
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
