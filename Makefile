@@ -7,12 +7,14 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # What `make run` and `make bench` hand to their program: make run ARGS="--web.listen-address=:9092"
 ARGS ?=
+# How long `make soak` takes, and further flags of the gateway: make soak MINUTES=5 ARGS="--persistence.durability=none"
+MINUTES ?= 30
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: help run test check bench microbench fuzz install
+.PHONY: help run test check bench microbench fuzz soak install
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -41,6 +43,10 @@ fuzz: ## Fuzz each parser for FUZZ_SECONDS (needs cargo-fuzz)
 	@set -e; for target in $$(RUSTC_BOOTSTRAP=1 cargo fuzz list); do \
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
+
+soak: ## Load the gateway for MINUTES with pushes, scrapes, deletions, kills; memory and disk must stay flat
+	SOAK_MINUTES=$(MINUTES) SOAK_FLAGS="$(ARGS)" \
+	  cargo test --release --locked --test it soak::a_long_soak_is_sound -- --ignored --nocapture
 
 install: ## Install the program, its unit and its documents under DESTDIR and PREFIX
 	cargo build --locked --release

@@ -26,5 +26,6 @@ mod reference;
 mod regression;
 mod repeats;
 mod running;
+mod soak;
 mod store;
 mod support;
