@@ -1,8 +1,8 @@
 //! Stores that earlier versions wrote load in this one and show what they showed.
 //!
 //! `tests/fixtures/store-v1` is a store as a clean stop left it, `tests/fixtures/store-v1.scrape` what it
-//! showed then; so with the others. A format that can no longer be read needs a migration, not a new fixture. To write the
-//! fixture of a new format, name it in `FORMATS` and run
+//! showed then; so with the others. A format that can no longer be read needs a migration, not a new
+//! fixture. To write the fixture of a new format, name it in `FORMATS` and run
 //! `BLESS=1 cargo test --test it old_formats`; that refuses to replace one that is there.
 
 use std::fs;
