@@ -8,7 +8,7 @@ use crate::exposition::text;
 use crate::gateway::Family;
 use crate::model::Value;
 
-use super::lines::Lines;
+use super::lines::{Lines, Written};
 use super::pages::{At, Seen};
 
 /// A chunk is closed once it has this many bytes.
@@ -50,9 +50,9 @@ struct NewLine<'l> {
 
 impl FamilyText {
     /// Writes a family that has these series, given page by page.
-    pub(super) fn new(family: &Family, seen: &Seen<'_>, series: &[At]) -> Self {
+    pub(super) fn new(family: &Family, seen: &Seen<'_>, series: &[At], written: &mut Written) -> Self {
         let header = header(family);
-        let lines = Lines::write(&family.name, seen, series);
+        let lines = Lines::write(&family.name, seen, series, written);
         let mut packer = Packer::new(&header);
         lines.in_order().for_each(|(at, line)| packer.push(at, line));
         Self { chunks: packer.finish(), header_bytes: header.len() }
@@ -60,19 +60,26 @@ impl FamilyText {
 
     /// Makes it show the snapshot; what is gone is removed already. `new` are the series that it has not
     /// shown before, page by page; `is_touched` says whether any of its pages has changed.
-    pub(super) fn update(&mut self, family: &Family, seen: &Seen<'_>, new: &[At], is_touched: bool) {
+    pub(super) fn update(
+        &mut self,
+        family: &Family,
+        seen: &Seen<'_>,
+        new: &[At],
+        is_touched: bool,
+        written: &mut Written,
+    ) {
         if new.len() * NEW_ONE_IN > self.series() || self.is_scattered() {
             let known = self.places().map(|place| place.at);
             let mut all: Vec<At> = known.chain(new.iter().copied()).collect();
             all.sort_unstable();
             // Two of them at a time would take twice the memory.
             self.chunks.clear();
-            *self = Self::new(family, seen, &all);
+            *self = Self::new(family, seen, &all, written);
             return;
         }
         self.set_header(&header(family));
         if !new.is_empty() {
-            self.insert(&Lines::write(&family.name, seen, new), seen);
+            self.insert(&Lines::write(&family.name, seen, new, written), seen);
         }
         if is_touched {
             self.refresh(family, seen);

@@ -11,18 +11,32 @@ use super::pages::{At, Seen};
 /// The lines of some series.
 pub(super) struct Lines<'a> {
     series: &'a [At],
+    written: &'a Written,
+}
+
+/// What is written of one family, in memory that the next one uses again: that of a large family is more than
+/// the system likes to give and take back ten times in a scrape.
+#[derive(Default)]
+pub(super) struct Written {
     text: Vec<u8>,
     /// Where the lines of each series end.
     ends: Vec<usize>,
-    order: Vec<u32>,
+    keys: Keys,
+}
+
+impl Written {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+        self.keys.clear();
+    }
 }
 
 impl<'a> Lines<'a> {
-    /// Writes these series of the family `name`. They are best given page by page.
-    pub(super) fn write(name: &str, seen: &Seen<'_>, series: &'a [At]) -> Self {
-        let mut text = Vec::new();
-        let mut ends = Vec::with_capacity(series.len());
-        let mut keys = Keys::default();
+    /// Writes these series of the family `name` in the place of what was written before. They are best given
+    /// page by page.
+    pub(super) fn write(name: &str, seen: &Seen<'_>, series: &'a [At], written: &'a mut Written) -> Self {
+        written.clear();
         let mut shape = Shape::default();
         for of_page in series.chunk_by(|a, b| a.place() == b.place()) {
             let page = seen.page(of_page[0]);
@@ -30,23 +44,24 @@ impl<'a> Lines<'a> {
             for &at in of_page {
                 shape.fit(&page, at);
                 let own = page.own_labels(at.slot());
-                keys.push(shape.labels(own.clone()));
+                written.keys.push(shape.labels(own.clone()));
                 let own = own.map(|label| label.value);
-                shape.template.write_series(&mut text, name, own, &page.value(at.slot()));
-                ends.push(text.len());
+                shape.template.write_series(&mut written.text, name, own, &page.value(at.slot()));
+                written.ends.push(written.text.len());
             }
         }
         let tie = |a: u32, b: u32| seen.series(series[a as usize]).compare(&seen.series(series[b as usize]));
-        let order = keys.sorted(tie);
-        Self { series, text, ends, order }
+        written.keys.put_in_order(tie);
+        Self { series, written }
     }
 
     /// The series with their lines, in the order of the exposition.
-    pub(super) fn in_order(&self) -> impl Iterator<Item = (At, &[u8])> {
-        self.order.iter().map(|&index| {
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (At, &'a [u8])> {
+        let (series, Written { text, ends, keys }) = (self.series, self.written);
+        keys.in_order().map(move |index| {
             let index = index as usize;
-            let start = if index == 0 { 0 } else { self.ends[index - 1] };
-            (self.series[index], &self.text[start..self.ends[index]])
+            let start = if index == 0 { 0 } else { ends[index - 1] };
+            (series[index], &text[start..ends[index]])
         })
     }
 }

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use crate::gateway::{Family, FamilyId, Snapshot};
 
 use family::FamilyText;
+use lines::Written;
 use pages::{At, Pages, Seen};
 
 /// What is kept of one scrape for the next.
@@ -45,6 +46,7 @@ pub(super) struct Update<'k, 's> {
     touched: HashSet<FamilyId>,
     bytes: usize,
     bytes_max: usize,
+    written: Written,
 }
 
 /// A family could not be written.
@@ -66,7 +68,7 @@ impl Kept {
         });
         let changed = seen.changed_pages().flat_map(|page| page.families());
         let touched = changed.map(|family| family.id).collect();
-        Update { kept: self, seen, new, touched, bytes: 0, bytes_max }
+        Update { kept: self, seen, new, touched, bytes: 0, bytes_max, written: Written::default() }
     }
 
     /// The series that no kept text shows. Families that are new are added to what is kept.
@@ -131,13 +133,13 @@ impl Update<'_, '_> {
         let before = kept.text.take();
         let new = self.new.remove(&family.id).unwrap_or_default();
         let is_touched = self.touched.contains(&family.id);
-        let seen = &self.seen;
+        let (seen, written) = (&self.seen, &mut self.written);
         let write = AssertUnwindSafe(|| match before {
             Some(mut text) => {
-                text.update(family, seen, &new, is_touched);
+                text.update(family, seen, &new, is_touched, written);
                 text
             }
-            None => FamilyText::new(family, seen, &new),
+            None => FamilyText::new(family, seen, &new, written),
         });
         let text = catch_unwind(write).map_err(|_| Unwritable)?;
         let chunks = text.chunks(with_header).collect();

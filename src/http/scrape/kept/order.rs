@@ -16,6 +16,8 @@ pub(super) struct Keys {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<usize>,
+    /// The series, once they are in order.
+    items: Vec<Item>,
 }
 
 #[derive(Clone, Copy)]
@@ -26,6 +28,13 @@ struct Item {
 }
 
 impl Keys {
+    /// Forgets all keys, and keeps the memory for others.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.items.clear();
+    }
+
     /// Adds the key of a series with these labels.
     ///
     /// A value ends with 0 and has none in it, so that no key is the beginning of another one.
@@ -57,12 +66,19 @@ impl Keys {
         &self.bytes[start..self.ends[index]]
     }
 
-    /// The numbers of the series in the order of their keys; `tie` puts those of equal keys in order.
-    pub(super) fn sorted(&self, tie: impl Fn(u32, u32) -> Ordering) -> Vec<u32> {
+    /// Puts the series in the order of their keys; `tie` decides between those of equal keys.
+    pub(super) fn put_in_order(&mut self, tie: impl Fn(u32, u32) -> Ordering) {
         let count = u32::try_from(self.ends.len()).expect("as many series as there are places for");
-        let mut items: Vec<Item> = (0..count).map(|index| Item { word: 0, index }).collect();
+        let mut items = std::mem::take(&mut self.items);
+        items.clear();
+        items.extend((0..count).map(|index| Item { word: 0, index }));
         self.sort(&mut items, 0, 0, &tie);
-        items.into_iter().map(|item| item.index).collect()
+        self.items = items;
+    }
+
+    /// The numbers of the series, in order.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = u32> {
+        self.items.iter().map(|item| item.index)
     }
 
     /// Sorts series whose keys have their first `start` bytes in common.
@@ -134,7 +150,8 @@ mod tests {
             }
             let mut expected: Vec<u32> = (0..).take(series.len()).collect();
             expected.sort_by_key(|&index| (series[index as usize].len(), &series[index as usize], index));
-            prop_assert_eq!(keys.sorted(|a, b| a.cmp(&b)), expected);
+            keys.put_in_order(|a, b| a.cmp(&b));
+            prop_assert_eq!(keys.in_order().collect::<Vec<_>>(), expected);
         }
     }
 
@@ -145,7 +162,8 @@ mod tests {
         for i in 0..300 {
             keys.push([Label { name: "l", value: &value(i * 7 % 300) }].into_iter());
         }
-        let order: Vec<usize> = keys.sorted(|a, b| a.cmp(&b)).iter().map(|&i| i as usize * 7 % 300).collect();
+        keys.put_in_order(|a, b| a.cmp(&b));
+        let order: Vec<usize> = keys.in_order().map(|i| i as usize * 7 % 300).collect();
         assert_eq!(order, (0..300).rev().collect::<Vec<_>>());
     }
 }
