@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
 use tallygate::app;
 use tallygate::config::Config;
+use tikv_jemallocator::Jemalloc;
 
+/// Gives back what a large push or scrape has left; `docs/dependencies.md` compares it with others.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     match Config::from_sources(std::env::args_os().skip(1), |name| std::env::var_os(name)) {

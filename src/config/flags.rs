@@ -126,7 +126,7 @@ pub(super) struct PersistenceFlags {
           value_parser = choice(["refuse", "quarantine"]))]
     pub(super) on_damage: String,
     /// Memory that the store may use to cache what it has on disk; from 16MiB to 64MiB.
-    #[arg(long = "persistence.cache-bytes", value_name = "SIZE", default_value = "32MiB",
+    #[arg(long = "persistence.cache-bytes", value_name = "SIZE", default_value = "16MiB",
           value_parser = size::parse)]
     pub(super) cache_bytes: usize,
 }

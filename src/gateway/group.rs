@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{GroupingKey, Label, Stamp};
 
 use super::family::{Family, FamilyId};
-use super::page::{Page, PageLayout, SlotRef, series_hash};
+use super::layout::PageLayout;
+use super::page::{Page, SlotRef, series_hash};
 
 /// Numbers the groups; never used twice while the store has anything of the first, so that a group that
 /// was deleted and pushed again is another one, and what is left of the first is known to be stale.

@@ -95,15 +95,17 @@ pub(crate) fn committed_record(shared: &Shared, ledger: &Ledger, key: &RecordKey
 
 /// Makes the batch what everybody sees. Gives back the pages that it replaces: dropping them can wait
 /// until those who asked have their answers.
-pub(crate) fn publish(shared: &Shared, ledger: &mut Ledger, staging: Staging) -> Vec<Arc<Page>> {
+pub(crate) fn publish(shared: &Shared, ledger: &mut Ledger, mut staging: Staging) -> Vec<Arc<Page>> {
     if staging.is_empty() {
         return Vec::new();
     }
     for staged in staging.families.values().filter(|staged| staging.outlives_batch(staged)) {
         publish_family(ledger, &staging, staged);
     }
-    for fate in staging.groups.values() {
+    for fate in staging.groups.values_mut() {
         if let StagedFate::Lives(staged) = fate {
+            let grown = staged.pages.values_mut().filter(|page| page.layout_changed);
+            grown.for_each(|page| page.page.give_back_spare_room());
             publish_index(shared, staged);
         }
     }

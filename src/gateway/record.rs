@@ -14,7 +14,8 @@ use crate::model::{GroupingKey, LabelSet, MetricType, Stamp};
 
 use super::family::{Family, FamilyId};
 use super::group::{GroupId, PushTimes};
-use super::page::{Page, PageLayout};
+use super::layout::PageLayout;
+use super::page::Page;
 
 /// The version that values begin with. In version 1 the times of a group's last push stood in the group's
 /// record alone.

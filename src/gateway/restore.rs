@@ -7,14 +7,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::Label;
-use crate::model::{GroupingKey, LabelSet, Stamp};
+use crate::model::{GroupingKey, Stamp};
 use crate::storage::{Engine, LoadError};
 
 use super::committed::{Committed, Shared};
 use super::family::{Family, FamilyId};
 use super::group::{FamilyInGroup, Group, GroupEntry, GroupId, PushTimes};
+use super::layout::PageLayout;
 use super::ledger::Ledger;
-use super::page::{Page, PageLayout, SLOTS_PER_PAGE};
+use super::page::{Page, SLOTS_PER_PAGE};
 use super::record::{
     self, FamilyRecord, GroupRecord, LayoutRecord, PageRecord, Record, RecordError, RecordKey,
 };
@@ -146,7 +147,7 @@ impl Restorer {
             layout.push(family, labels, slot.created);
             self.ledger.last_stamp = self.ledger.last_stamp.max(slot.created);
         }
-        restored.layouts.push(Arc::new(layout));
+        restored.layouts.push(Arc::new(layout.without_spare_room()));
         Ok(())
     }
 
@@ -217,8 +218,7 @@ impl RestoredGroup {
         for (number, layout) in self.layouts.iter().enumerate() {
             for slot in 0..layout.len() {
                 let family = layout.family(slot);
-                let labels = LabelSet::new(layout.labels(slot).map(|label| (label.name, label.value)));
-                if index.find(&shared.hasher, family.id, &labels.iter()).is_some() {
+                if index.find(&shared.hasher, family.id, &layout.labels(slot)).is_some() {
                     return Err(RestoreError::Damaged(format!("group {}: a series is there twice", id.0)));
                 }
                 let family = held.entry(family.id).or_insert_with(|| FamilyInGroup {

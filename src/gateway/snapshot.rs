@@ -14,7 +14,8 @@ use crate::model::{GroupingKey, Label, MetricType, Stamp, Value};
 use super::committed::Shared;
 use super::family::Family;
 use super::group::GroupId;
-use super::page::{Page, PageLayout};
+use super::layout::PageLayout;
+use super::page::Page;
 use super::page_view::GroupPages;
 use super::{PUSH_FAILURE_TIME, PUSH_TIME};
 

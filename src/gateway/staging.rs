@@ -13,8 +13,9 @@ use super::admission::{Plan, PlannedFamily};
 use super::committed::Committed;
 use super::family::{Family, FamilyId};
 use super::group::{FamilyInGroup, Group, GroupEntry, GroupId, PushTimes};
+use super::layout::PageLayout;
 use super::ledger::{Ledger, NewShapes};
-use super::page::{Page, PageLayout, SLOTS_PER_PAGE, SlotRef};
+use super::page::{Page, SLOTS_PER_PAGE, SlotRef};
 use super::resolve::KnownSeries;
 
 /// A family with this many series in one group gets pages of its own there; smaller ones share pages.

@@ -71,7 +71,7 @@ pub struct SledOptions {
 impl Default for SledOptions {
     fn default() -> Self {
         SledOptions {
-            cache_bytes: 32 << 20,
+            cache_bytes: 16 << 20,
             disk: Arc::new(SystemDisk),
             compaction: CompactionOptions::default(),
         }

@@ -11,7 +11,8 @@ use crate::model::Value;
 use super::lines::{Lines, Written};
 use super::pages::{At, Seen};
 
-/// A chunk is closed once it has this many bytes.
+/// A chunk has at most this many bytes, unless it is one series. Allocators have blocks of this size; the next
+/// larger ones would stay partly empty.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// If more than one in so many series is new, all are put in order anew.
@@ -315,11 +316,11 @@ impl<'l> Packer<'l> {
     }
 
     fn push(&mut self, at: At, line: &'l [u8]) {
-        self.lines.push((at, line));
-        self.bytes += line.len();
-        if self.bytes >= self.chunk_bytes {
+        if self.bytes + line.len() > self.chunk_bytes && !self.lines.is_empty() {
             self.close();
         }
+        self.lines.push((at, line));
+        self.bytes += line.len();
     }
 
     fn close(&mut self) {
