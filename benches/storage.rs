@@ -1,9 +1,9 @@
-//! Commits of pages of 3 KB: durable on sled, against memory.
+//! Commits of pages of 3 KB: durable on sled and on redb, against memory.
 //!
-//! What sled costs here is mostly the sync; the figures belong to the disk of the machine.
+//! What an engine with files costs here is mostly the sync; the figures belong to the disk of the machine.
 
 use divan::{Bencher, black_box};
-use tallygate::storage::{Batch, Engine, MemoryEngine, SledEngine, SledOptions};
+use tallygate::storage::{Batch, Engine, MemoryEngine, RedbEngine, RedbOptions, SledEngine, SledOptions};
 
 const PAGES: [usize; 3] = [1, 10, 100];
 const PAGE_BYTES: usize = 3_000;
@@ -55,5 +55,13 @@ fn commit_to_sled(bencher: Bencher<'_, '_>, pages: usize) {
     let dir = tempfile::tempdir().expect("a scratch directory");
     let mut engine =
         SledEngine::open(&dir.path().join("store"), &SledOptions::default()).expect("a new store");
+    run(bencher, &mut engine, pages);
+}
+
+#[divan::bench(args = PAGES)]
+fn commit_to_redb(bencher: Bencher<'_, '_>, pages: usize) {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let mut engine =
+        RedbEngine::open(&dir.path().join("store"), &RedbOptions::default()).expect("a new store");
     run(bencher, &mut engine, pages);
 }

@@ -14,7 +14,10 @@ use crate::config::{Config, OnDamage, Store};
 use crate::gateway::{self, Gateway, RestoreError, SystemClock};
 use crate::http;
 use crate::net::{self, Listener};
-use crate::storage::{CommitError, Engine, NoEngine, OpenError, SledEngine, SledOptions, quarantine};
+use crate::storage::{
+    CommitError, Engine, EngineKind, NoEngine, OpenError, RedbEngine, RedbOptions, SledEngine, SledOptions,
+    quarantine,
+};
 use crate::telemetry::{self, Metrics, build};
 
 /// Why the program ends other than by a clean stop.
@@ -28,6 +31,8 @@ enum AppError {
     Bind(#[from] net::BindError),
     #[error("{source}; --persistence.file sets where the store is")]
     OpenStore { source: OpenError },
+    #[error("{source}; --persistence.engine={found} opens it, --persistence.file names another")]
+    OtherEngine { source: OpenError, found: EngineKind },
     #[error(transparent)]
     Restore(#[from] RestoreError),
     #[error("{damage}; it was to be set aside, and that failed: {source}")]
@@ -90,14 +95,12 @@ async fn serve(config: &Config) -> Result<(), AppError> {
 }
 
 fn open_gateway(config: &Config, metrics: &Arc<Metrics>) -> Result<Gateway, AppError> {
-    let Store::Directory { path, cache_bytes, on_damage } = &config.store else {
+    let Store::Directory { path, engine, cache_bytes, on_damage } = &config.store else {
         tracing::warn!("nothing is kept: the store's path is empty, so a restart begins with nothing");
         return Ok(load(config, metrics, Box::new(NoEngine))?);
     };
     let open = || -> Result<Gateway, AppError> {
-        let options = SledOptions { cache_bytes: *cache_bytes, ..SledOptions::default() };
-        let engine = SledEngine::open(path, &options).map_err(|source| AppError::OpenStore { source })?;
-        Ok(load(config, metrics, Box::new(engine))?)
+        Ok(load(config, metrics, open_engine(path, *engine, *cache_bytes)?)?)
     };
     match open() {
         Err(error) if *on_damage == OnDamage::Quarantine && is_damage(&error) => {
@@ -106,6 +109,23 @@ fn open_gateway(config: &Config, metrics: &Arc<Metrics>) -> Result<Gateway, AppE
         }
         outcome => outcome,
     }
+}
+
+fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Box<dyn Engine>, AppError> {
+    let opened = match kind {
+        EngineKind::Sled => {
+            let options = SledOptions { cache_bytes, ..SledOptions::default() };
+            SledEngine::open(path, &options).map(|engine| Box::new(engine) as Box<dyn Engine>)
+        }
+        EngineKind::Redb => {
+            let options = RedbOptions { cache_bytes, ..RedbOptions::default() };
+            RedbEngine::open(path, &options).map(|engine| Box::new(engine) as Box<dyn Engine>)
+        }
+    };
+    opened.map_err(|source| match source {
+        OpenError::OtherEngine { found, .. } => AppError::OtherEngine { source, found },
+        source => AppError::OpenStore { source },
+    })
 }
 
 fn load(config: &Config, metrics: &Arc<Metrics>, engine: Box<dyn Engine>) -> Result<Gateway, RestoreError> {
@@ -122,6 +142,7 @@ fn is_damage(error: &AppError) -> bool {
         AppError::Runtime(_)
         | AppError::Signals(_)
         | AppError::Bind(_)
+        | AppError::OtherEngine { .. }
         | AppError::Quarantine { .. }
         | AppError::LastCommit(_) => false,
     }

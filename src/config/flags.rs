@@ -12,6 +12,7 @@ use super::{duration, size};
 use crate::gateway::{Limits, QueueLimits};
 use crate::http;
 use crate::net::{self, ListenAddress};
+use crate::storage::EngineKind;
 use crate::telemetry::{LogFormat, LogLevel};
 
 /// All flags.
@@ -113,6 +114,10 @@ pub(super) struct PersistenceFlags {
     #[arg(long = "persistence.file", value_name = "PATH", default_value = "tallygate.sled",
           value_parser = OsStringValueParser::new())]
     pub(super) file: OsString,
+    /// What keeps the store. A store can only be opened by the engine that made it.
+    #[arg(long = "persistence.engine", value_name = "ENGINE", default_value = EngineKind::default().name(),
+          value_parser = choice(EngineKind::NAMES))]
+    pub(super) engine: String,
     /// How much later than the push the store is written, with --persistence.durability=interval.
     #[arg(long = "persistence.interval", value_name = "DURATION", default_value = "5m",
           value_parser = duration::parse)]

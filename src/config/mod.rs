@@ -19,6 +19,7 @@ pub use resolve::ConfigError;
 use crate::gateway;
 use crate::http;
 use crate::net;
+use crate::storage::EngineKind;
 use crate::telemetry::{LogFormat, LogLevel};
 
 /// Everything that can be set, checked.
@@ -51,6 +52,8 @@ pub enum Store {
     Directory {
         /// The directory; it may not be there yet.
         path: PathBuf,
+        /// The engine that keeps it.
+        engine: EngineKind,
         /// Bytes that the engine may cache.
         cache_bytes: u64,
         /// What happens when the store is damaged.

@@ -10,6 +10,7 @@ use crate::aggregation::UntypedMode;
 use crate::gateway::{self, Durability, Limits, QueueLimits};
 use crate::http;
 use crate::net;
+use crate::storage::EngineKind;
 
 /// What a request's head may hold beside its path.
 const HEADER_BYTES_BESIDE_PATH: usize = 32 << 10;
@@ -134,7 +135,13 @@ fn store(
         "quarantine" => OnDamage::Quarantine,
         _ => OnDamage::Refuse,
     };
-    Ok(Store::Directory { path, cache_bytes: flags.persistence.cache_bytes as u64, on_damage })
+    Ok(Store::Directory {
+        path,
+        // The flag takes no other names than those of engines.
+        engine: EngineKind::from_name(&flags.persistence.engine).unwrap_or_default(),
+        cache_bytes: flags.persistence.cache_bytes as u64,
+        on_damage,
+    })
 }
 
 /// `<path>.tallygate`

@@ -207,6 +207,19 @@ fn durability_and_untyped_are_followed() {
 }
 
 #[test]
+fn the_engine_is_chosen_by_name() {
+    let engine_of = |config: Config| match config.store {
+        Store::Directory { engine, .. } => engine,
+        Store::MemoryOnly => panic!("no store"),
+    };
+    assert_eq!(engine_of(config("")), EngineKind::Sled);
+    assert_eq!(engine_of(config("--persistence.engine=sled")), EngineKind::Sled);
+    assert_eq!(engine_of(config("--persistence.engine=redb")), EngineKind::Redb);
+    let error = usage_error("--persistence.engine=paper", &[]);
+    assert!(error.contains("--persistence.engine") && error.contains("sled,redb"), "{error}");
+}
+
+#[test]
 fn a_damaged_store_may_be_put_aside() {
     let Store::Directory { on_damage, cache_bytes, .. } =
         config("--persistence.on-damage=quarantine --persistence.cache-bytes=48MiB").store

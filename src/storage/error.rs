@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::EngineKind;
+
 /// Why a store could not be opened. What is in it was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -37,6 +39,16 @@ pub enum OpenError {
         path: PathBuf,
         /// What does not fit.
         reason: String,
+    },
+    /// Another engine keeps it.
+    #[error("the store {path} is kept by the engine {found}, not by {asked}", path = path.display())]
+    OtherEngine {
+        /// The store's directory.
+        path: PathBuf,
+        /// The engine that keeps it.
+        found: EngineKind,
+        /// The engine that was to open it.
+        asked: EngineKind,
     },
     /// It was written by a newer version.
     #[error(

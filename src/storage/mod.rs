@@ -28,15 +28,22 @@
 //!   that was committed is lost.
 
 mod batch;
+mod directory;
 mod error;
+mod kind;
 mod memory;
+mod redb_engine;
 mod sled_engine;
 pub mod testing;
 
 pub use batch::{Batch, Write};
+pub use directory::disk::{Disk, SystemDisk};
+pub use directory::layout::quarantine;
 pub use error::{CommitError, LoadError, OpenError};
+pub use kind::EngineKind;
 pub use memory::{MemoryEngine, NoEngine};
-pub use sled_engine::{CompactionOptions, Disk, SledEngine, SledOptions, SystemDisk, quarantine};
+pub use redb_engine::{Proportion, RedbEngine, RedbOptions};
+pub use sled_engine::{CompactionOptions, SledEngine, SledOptions};
 
 /// What [`Engine::load`] calls for each record, with its key and value.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) + 'v;

@@ -7,8 +7,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::engines::{on_every_engine, records_path};
 use crate::support::process::{Answer, Process, is_installed, scratch, wait_until};
 use crate::support::samples::{value, without_own};
+
+on_every_engine!(
+    a_full_file_system_passes,
+    a_gateway_killed_while_the_disk_is_full_loses_nothing,
+    a_limit_on_file_sizes_passes,
+);
 
 const ROUNDS: usize = 3;
 /// Series of a push, each with a long label: what fills the disk.
@@ -114,8 +121,7 @@ impl Drop for SmallDisk {
     }
 }
 
-#[test]
-fn a_full_file_system_passes() {
+fn a_full_file_system_passes(engine: &str) {
     let (scratch, _) = scratch();
     let Some(disk) = SmallDisk::mount(scratch.path().join("disk"), "64m") else {
         eprintln!("SKIPPED: no small file system can be mounted here (root is needed)");
@@ -124,7 +130,7 @@ fn a_full_file_system_passes() {
     let store = disk.0.join("store");
     let mut pusher = Pusher { acknowledged: 0 };
     for _ in 0..ROUNDS {
-        let gateway = Process::start(&store, &[]);
+        let gateway = Process::start(&store, &[engine]);
         pusher.check(&gateway.scrape());
         disk.fill();
         pusher.fill_and_recover(&gateway, "No space left on device", || {
@@ -132,11 +138,10 @@ fn a_full_file_system_passes() {
         });
         gateway.kill();
     }
-    check_after_stop(&store, &pusher);
+    check_after_stop(&store, engine, &pusher);
 }
 
-#[test]
-fn a_gateway_killed_while_the_disk_is_full_loses_nothing() {
+fn a_gateway_killed_while_the_disk_is_full_loses_nothing(engine: &str) {
     let (scratch, _) = scratch();
     let Some(disk) = SmallDisk::mount(scratch.path().join("disk"), "64m") else {
         eprintln!("SKIPPED: no small file system can be mounted here (root is needed)");
@@ -144,12 +149,12 @@ fn a_gateway_killed_while_the_disk_is_full_loses_nothing() {
     };
     let store = disk.0.join("store");
     let mut pusher = Pusher { acknowledged: 0 };
-    let gateway = Process::start(&store, &[]);
+    let gateway = Process::start(&store, &[engine]);
     disk.fill();
     assert_eq!(pusher.push_until_full(&gateway).status, 503);
     gateway.kill();
     fs::remove_file(disk.ballast()).unwrap();
-    let gateway = Process::start(&store, &[]);
+    let gateway = Process::start(&store, &[engine]);
     // The push that was refused last is in doubt: there, wholly, or not.
     pusher.acknowledged += usize::from(value(&gateway.scrape(), ONE) > pusher.acknowledged as f64);
     pusher.check(&gateway.scrape());
@@ -164,29 +169,28 @@ fn limit_files(gateway: &Process, limit: &str) {
     assert!(status.unwrap().success());
 }
 
-#[test]
-fn a_limit_on_file_sizes_passes() {
+fn a_limit_on_file_sizes_passes(engine: &str) {
     if !is_installed("prlimit") {
         return;
     }
     let (_scratch, store) = scratch();
     let mut pusher = Pusher { acknowledged: 0 };
     for _ in 0..ROUNDS {
-        let gateway = Process::start(&store, &[]);
+        let gateway = Process::start(&store, &[engine]);
         pusher.check(&gateway.scrape());
-        let log = fs::metadata(store.join("gen-1/db")).unwrap().len();
-        limit_files(&gateway, &(log + 300_000).to_string());
+        let length = fs::metadata(records_path(&store, engine)).unwrap().len();
+        limit_files(&gateway, &(length + 300_000).to_string());
         // SIGXFSZ, which this write causes, must not end the process.
         pusher.fill_and_recover(&gateway, "File too large", || limit_files(&gateway, "unlimited"));
         gateway.kill();
     }
-    check_after_stop(&store, &pusher);
+    check_after_stop(&store, engine, &pusher);
 }
 
 /// A clean stop and a start change nothing either.
-fn check_after_stop(store: &Path, pusher: &Pusher) {
+fn check_after_stop(store: &Path, engine: &str, pusher: &Pusher) {
     for _ in 0..2 {
-        let gateway = Process::start(store, &[]);
+        let gateway = Process::start(store, &[engine]);
         pusher.check(&gateway.scrape());
         assert!(gateway.stop().success());
     }

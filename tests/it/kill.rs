@@ -5,9 +5,12 @@ use std::thread;
 
 use parking_lot::Mutex;
 
+use crate::support::engines::on_every_engine;
 use crate::support::process::{Process, scratch, wait_until};
 use crate::support::wire::Connection;
 use crate::support::workload::{Doubtful, Watch, Writer, push_until_lost, settle};
+
+on_every_engine!(no_acknowledged_push_is_lost_doubled_or_half);
 
 const WRITERS: usize = 8;
 const KILLS: usize = 32;
@@ -38,14 +41,13 @@ fn run_and_kill(gateway: Process, writers: &mut [Writer], watch: &Mutex<Watch>, 
     acknowledged.into_inner()
 }
 
-#[test]
-fn no_acknowledged_push_is_lost_doubled_or_half() {
+fn no_acknowledged_push_is_lost_doubled_or_half(engine: &str) {
     let (_scratch, store) = scratch();
     let mut writers = Writer::crew(WRITERS);
     let watch = Mutex::new(Watch::default());
     let (mut doubtful, mut acknowledged) = (Doubtful::default(), 0);
     for kill in 0..KILLS {
-        let gateway = Process::start(&store, &[]);
+        let gateway = Process::start(&store, &[engine]);
         let scrape = gateway.scrape();
         watch.lock().see(&scrape);
         let before = writers.clone();
@@ -54,7 +56,7 @@ fn no_acknowledged_push_is_lost_doubled_or_half() {
         doubtful.lost += found.lost;
         acknowledged += run_and_kill(gateway, &mut writers, &watch, 10 + kill * 37 % 113);
     }
-    let gateway = Process::start(&store, &[]);
+    let gateway = Process::start(&store, &[engine]);
     let before = writers.clone();
     settle(&mut writers, &before, &gateway.scrape());
     assert!(gateway.stop().success());

@@ -6,9 +6,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use crate::support::engines::{REDB, SLED, on_every_engine, records_file};
 use crate::support::process::{Process, scratch};
 use crate::support::samples::{value, without_own};
 use crate::support::workload::Writer;
+
+on_every_engine!(
+    damage_is_harmless_or_refused,
+    a_damaged_store_is_set_aside_when_asked,
+    a_store_of_the_other_engine_is_refused_and_untouched,
+);
 
 const HARMS: usize = 64;
 
@@ -39,11 +46,11 @@ fn plant(root: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) {
 }
 
 /// Writes a store with some groups, by two runs of a gateway; returns its files and the scrape.
-fn some_store(store: &Path) -> (BTreeMap<PathBuf, Vec<u8>>, String) {
+fn some_store(store: &Path, engine: &str) -> (BTreeMap<PathBuf, Vec<u8>>, String) {
     let mut writers = Writer::crew(8);
     let mut scrape = String::new();
     for _ in 0..2 {
-        let gateway = Process::start(store, &[]);
+        let gateway = Process::start(store, &[engine]);
         for _ in 0..6 {
             for writer in &mut writers {
                 assert_eq!(gateway.post(&writer.path(), &writer.next_push()).status, 200);
@@ -78,14 +85,14 @@ impl Chance {
 }
 
 /// Flips a bit of a file or cuts it; says what it did.
-fn harm(files: &mut BTreeMap<PathBuf, Vec<u8>>, chance: &mut Chance) -> String {
+fn harm(files: &mut BTreeMap<PathBuf, Vec<u8>>, engine: &str, chance: &mut Chance) -> String {
     let names: Vec<_> =
         files.iter().filter(|(_, bytes)| !bytes.is_empty()).map(|(name, _)| name.clone()).collect();
-    // The log is where the records are: every second harm goes there.
-    let log = names.iter().find(|name| name.ends_with("db")).unwrap();
-    let name = if chance.below(2) == 0 { log } else { &names[chance.below(names.len())] };
+    // Every second harm goes where the records are.
+    let records = records_file(engine);
+    let name = if chance.below(2) == 0 { records } else { &names[chance.below(names.len())] };
     let bytes = files.get_mut(name).unwrap();
-    // Zeros at the end of the log hold nothing.
+    // Zeros at the end hold nothing.
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
     let place = chance.below(end);
     if chance.below(4) == 0 {
@@ -96,18 +103,17 @@ fn harm(files: &mut BTreeMap<PathBuf, Vec<u8>>, chance: &mut Chance) -> String {
     format!("{} with a bit of byte {place} flipped", name.display())
 }
 
-#[test]
-fn damage_is_harmless_or_refused() {
+fn damage_is_harmless_or_refused(engine: &str) {
     let (_scratch, store) = scratch();
-    let (whole, scrape) = some_store(&store);
+    let (whole, scrape) = some_store(&store, engine);
     let mut chance = Chance(7);
     let (mut harmless, mut refusals) = (0, 0);
     for round in 0..HARMS {
         let mut files = whole.clone();
-        let harm = harm(&mut files, &mut chance);
+        let harm = harm(&mut files, engine, &mut chance);
         plant(&store, &files);
         let store_flag = flag(&store);
-        match Process::spawn(Process::command(&[&store_flag])) {
+        match Process::spawn(Process::command(&[&store_flag, engine])) {
             Ok(gateway) => {
                 assert!(without_own(&gateway.scrape()) == scrape, "round {round}: {harm}: another scrape");
                 harmless += 1;
@@ -128,24 +134,23 @@ fn damage_is_harmless_or_refused() {
     assert!(harmless > 0 && refusals > 10, "{harmless} harmless, {refusals} refused");
 }
 
-/// A store whose log was cut in the middle.
-fn damaged_store(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let (mut files, _) = some_store(store);
-    let log = files.get_mut(Path::new("gen-1/db")).unwrap();
-    log.truncate(log.len() / 2);
-    let end = log.iter().rposition(|byte| *byte != 0).unwrap();
-    log.truncate(end / 2);
+/// A store whose records were cut in the middle.
+fn damaged_store(store: &Path, engine: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let (mut files, _) = some_store(store, engine);
+    let records = files.get_mut(records_file(engine)).unwrap();
+    records.truncate(records.len() / 2);
+    let end = records.iter().rposition(|byte| *byte != 0).unwrap();
+    records.truncate(end / 2);
     plant(store, &files);
     files
 }
 
-#[test]
-fn a_damaged_store_is_set_aside_when_asked() {
+fn a_damaged_store_is_set_aside_when_asked(engine: &str) {
     let (scratch, store) = scratch();
-    let files = damaged_store(&store);
-    let (_, log) = refused(&[&flag(&store)]);
+    let files = damaged_store(&store, engine);
+    let (_, log) = refused(&[&flag(&store), engine]);
     assert!(log.contains("is damaged") && log.contains(store.to_str().unwrap()), "{log}");
-    let gateway = Process::start(&store, &["--persistence.on-damage=quarantine"]);
+    let gateway = Process::start(&store, &[engine, "--persistence.on-damage=quarantine"]);
     assert!(gateway.log().contains("was set aside"), "{}", gateway.log());
     assert!(!gateway.scrape().contains("own_total"));
     assert_eq!(gateway.post("/metrics/job/new", "m 1\n").status, 200);
@@ -155,7 +160,7 @@ fn a_damaged_store_is_set_aside_when_asked() {
     assert_eq!(aside.len(), 1, "{aside:?}");
     assert!(tree(&aside[0]) == files, "what is set aside is as it was");
     // A sound store stays where it is.
-    let gateway = Process::start(&store, &["--persistence.on-damage=quarantine"]);
+    let gateway = Process::start(&store, &[engine, "--persistence.on-damage=quarantine"]);
     assert_eq!(value(&gateway.scrape(), "m{instance=\"\",job=\"new\"}"), 1.0);
 }
 
@@ -169,19 +174,35 @@ fn marker_of_format(format: u32) -> String {
 #[test]
 fn a_store_of_a_newer_version_is_refused_and_untouched() {
     let (_scratch, store) = scratch();
-    let (mut files, scrape) = some_store(&store);
+    let (mut files, scrape) = some_store(&store, SLED);
     let marker = files[Path::new("TALLYGATE")].clone();
     assert_eq!(marker, marker_of_format(1).into_bytes(), "this test writes markers as the store does");
     files.insert("TALLYGATE".into(), marker_of_format(99).into_bytes());
     plant(&store, &files);
     for more in ["--persistence.on-damage=refuse", "--persistence.on-damage=quarantine"] {
         let (_, log) = refused(&[&flag(&store), more]);
-        assert!(log.contains("has format 99, and this version reads formats up to 1"), "{log}");
+        assert!(log.contains("has format 99, and this version reads formats up to 2"), "{log}");
         assert!(tree(&store) == files);
     }
     files.insert("TALLYGATE".into(), marker);
     plant(&store, &files);
     assert_eq!(without_own(&Process::start(&store, &[]).scrape()), scrape);
+}
+
+/// A store is opened by the engine that made it, and the refusal says by which flag.
+fn a_store_of_the_other_engine_is_refused_and_untouched(engine: &str) {
+    let other = if engine == SLED { REDB } else { SLED };
+    let (_scratch, store) = scratch();
+    let (files, scrape) = some_store(&store, engine);
+    for more in ["--persistence.on-damage=refuse", "--persistence.on-damage=quarantine"] {
+        let (_, log) = refused(&[&flag(&store), other, more]);
+        assert!(
+            log.contains("is kept by the engine") && log.contains(&format!("{engine} opens it")),
+            "{log}"
+        );
+        assert!(tree(&store) == files);
+    }
+    assert_eq!(without_own(&Process::start(&store, &[engine]).scrape()), scrape);
 }
 
 #[test]

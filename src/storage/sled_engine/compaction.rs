@@ -131,7 +131,7 @@ impl SledEngine {
     /// Makes the marker name the generation in use, where that is in doubt.
     pub(super) fn settle_marker(&mut self) -> Result<(), Fault> {
         if self.compactor.is_marker_in_doubt {
-            layout::write_marker(&self.path, self.generation, &*self.disk)?;
+            layout::write_marker(&self.path, super::marker(self.generation), &*self.disk)?;
             self.compactor.is_marker_in_doubt = false;
             self.end_compaction("the marker could not be replaced");
         }
@@ -200,7 +200,7 @@ impl SledEngine {
     fn switch(&mut self) -> Result<Compaction, CommitError> {
         let Some(running) = self.compactor.running.take() else { return Ok(Compaction::Idle) };
         let next = running.successor.generation;
-        if let Err(error) = layout::write_marker(&self.path, next, &*self.disk) {
+        if let Err(error) = layout::write_marker(&self.path, super::marker(next), &*self.disk) {
             self.compactor.running = Some(running);
             return self.undo_switch(&error.to_string());
         }
@@ -227,8 +227,10 @@ impl SledEngine {
     /// After the marker could not be replaced: it may be the old one, or the new one and not durable.
     fn undo_switch(&mut self, reason: &str) -> Result<Compaction, CommitError> {
         let is_untouched = layout::read_marker(&self.path.join(layout::MARKER))
-            .is_ok_and(|generation| generation == self.generation);
-        if is_untouched || layout::write_marker(&self.path, self.generation, &*self.disk).is_ok() {
+            .is_ok_and(|found| found == super::marker(self.generation));
+        if is_untouched
+            || layout::write_marker(&self.path, super::marker(self.generation), &*self.disk).is_ok()
+        {
             return Ok(self.give_up(reason));
         }
         let head = self.ledger.head();

@@ -19,19 +19,14 @@
 
 mod check;
 mod compaction;
-mod disk;
-mod fault;
 mod handle;
-mod head;
-mod layout;
 mod retire;
 mod rows;
 mod successor;
-mod witness;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,22 +34,19 @@ use std::time::Duration;
 use check::Sound;
 pub use compaction::CompactionOptions;
 use compaction::Compactor;
-pub use disk::{Disk, SystemDisk};
-use fault::Fault;
-use handle::guarded;
-use head::Head;
-use layout::Kind;
-pub use layout::quarantine;
 use rows::Ledger;
-use witness::Witness;
 
-use super::{Batch, CommitError, Compaction, Engine, LoadError, OpenError, Visitor};
+use super::directory::disk::{self, Disk, SystemDisk};
+use super::directory::fault::{self, Fault};
+use super::directory::guard::{self, guarded};
+use super::directory::head::{self, Head};
+use super::directory::layout::{self, Kind, Marker};
+use super::directory::room::{allocated_bytes, probe, write_again};
+use super::directory::witness::{self, Witness};
+use super::{Batch, CommitError, Compaction, Engine, EngineKind, LoadError, OpenError, Visitor};
 
 /// How long a handle may take to let go of its files.
 const RELEASE_WAIT: Duration = Duration::from_secs(5);
-
-/// Room that must be there before a store that ran out of it is opened again: some segments of the log.
-const HEADROOM_BYTES: usize = 4 << 20;
 
 /// What can be chosen about an engine.
 #[derive(Clone, Debug)]
@@ -121,11 +113,11 @@ impl SledEngine {
     /// is.
     pub fn open(path: &Path, options: &SledOptions) -> Result<SledEngine, OpenError> {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
-        if layout::classify(path)? == Kind::Vacant {
+        if layout::classify(path, EngineKind::Sled)? == Kind::Vacant {
             layout::create_dir(path).map_err(io)?;
         }
         let lock = layout::lock(path)?;
-        let kind = layout::classify(path)?;
+        let kind = layout::classify(path, EngineKind::Sled)?;
         layout::remove_leftovers(path).map_err(io)?;
         match kind {
             Kind::Vacant | Kind::Unfinished => create(path, options, lock),
@@ -138,8 +130,8 @@ impl SledEngine {
         let before = self.ledger.head();
         let open = self.open.as_ref().ok_or(CommitError::NotReopened)?;
         let written = guarded(|| {
-            open.db.apply_batch(rows).map_err(Fault::from_sled)?;
-            open.db.flush().map_err(Fault::from_sled)
+            open.db.apply_batch(rows).map_err(handle::fault_from)?;
+            open.db.flush().map_err(handle::fault_from)
         });
         if let Err(fault) = written {
             self.failure = Some(Failure { before, after, at_sync: false });
@@ -262,7 +254,7 @@ impl Drop for SledEngine {
 fn create(path: &Path, options: &SledOptions, lock: File) -> Result<SledEngine, Fault> {
     let disk = &*options.disk;
     // From here on the directory is a store that was never finished, until the marker names a generation.
-    layout::write_marker(path, 0, disk)?;
+    layout::write_marker(path, marker(0), disk)?;
     let dir = layout::generation_dir(path, 1);
     match fs::remove_dir_all(&dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Fault::Io(error)),
@@ -271,12 +263,12 @@ fn create(path: &Path, options: &SledOptions, lock: File) -> Result<SledEngine, 
     fs::DirBuilder::new().mode(0o700).create(&dir)?;
     let open = open_files(&dir, cache_bytes(options))?;
     guarded(|| {
-        open.db.apply_batch(rows::first_rows()).map_err(Fault::from_sled)?;
-        open.db.flush().map_err(Fault::from_sled)
+        open.db.apply_batch(rows::first_rows()).map_err(handle::fault_from)?;
+        open.db.flush().map_err(handle::fault_from)
     })?;
     let witness = Witness::create(&path.join(layout::WITNESS), disk)?;
     disk::sync_tree(disk, &dir)?;
-    layout::write_marker(path, 1, disk)?;
+    layout::write_marker(path, marker(1), disk)?;
     layout::sync_parent(path, disk)?;
     Ok(assemble(path, 1, options, witness, Ledger::default(), open, lock))
 }
@@ -346,48 +338,10 @@ fn open_files(dir: &Path, cache_bytes: u64) -> Result<Open, Fault> {
     Ok(Open { db, log })
 }
 
+fn marker(generation: u64) -> Marker {
+    Marker { engine: EngineKind::Sled, generation }
+}
+
 fn cache_bytes(options: &SledOptions) -> u64 {
     options.cache_bytes.clamp(16 << 20, 64 << 20)
-}
-
-/// Fails where there is no room: a store that is opened again on a full disk fails with its first commit.
-fn probe(path: &Path) -> io::Result<()> {
-    let written = File::create(path).and_then(|mut file| {
-        // Not zeros: some file systems store those in no room at all.
-        let block: Vec<u8> = (0..4096_u32).map(|n| n.wrapping_mul(0x9E37_79B1).to_le_bytes()[3]).collect();
-        for _ in 0..HEADROOM_BYTES / block.len() {
-            file.write_all(&block)?;
-        }
-        file.sync_all()
-    });
-    let removed = fs::remove_file(path);
-    written.and(removed)
-}
-
-/// Writes the file's bytes over themselves. After a failed sync the kernel takes the pages for clean, and
-/// a later sync would succeed without writing them; this makes them dirty again.
-fn write_again(path: &Path) -> io::Result<()> {
-    let file = File::options().read(true).write(true).open(path)?;
-    let mut block = vec![0; 1 << 20];
-    let mut offset = 0;
-    loop {
-        let length = file.read_at(&mut block, offset)?;
-        if length == 0 {
-            return Ok(());
-        }
-        file.write_all_at(&block[..length], offset)?;
-        offset += length as u64;
-    }
-}
-
-/// Bytes that the files below a directory take; what cannot be looked at counts as nothing.
-fn allocated_bytes(dir: &Path) -> u64 {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => allocated_bytes(&entry.path()),
-            Ok(metadata) => metadata.blocks() * 512,
-            Err(_) => 0,
-        })
-        .sum()
 }

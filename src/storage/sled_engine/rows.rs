@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use twox_hash::XxHash3_128;
 
 use super::fault::Fault;
-use super::handle::guarded;
+use super::guard::guarded;
+use super::handle;
 use super::head::{Head, HeadError, ROW_FORMAT, record_hash};
 use crate::storage::{Batch, Visitor};
 
@@ -166,7 +167,7 @@ pub(super) fn read_all(db: &::sled::Db, visit: &mut Visitor<'_>) -> Result<Ledge
     let mut live_bytes = 0;
     let (mut chunks_named, mut chunks_met) = (0_u64, 0_u64);
     let mut rows = db.iter();
-    while let Some((key, row)) = guarded(|| rows.next().transpose().map_err(Fault::from_sled))? {
+    while let Some((key, row)) = guarded(|| rows.next().transpose().map_err(handle::fault_from))? {
         match key.split_first() {
             Some((&0, [])) => head = Some(decode_head(&row)?),
             Some((&RECORD, key)) => {
@@ -195,7 +196,7 @@ pub(super) fn read_all(db: &::sled::Db, visit: &mut Visitor<'_>) -> Result<Ledge
 
 /// The head row alone.
 pub(super) fn read_head(db: &::sled::Db) -> Result<Head, Fault> {
-    let row = db.get(HEAD_KEY).map_err(Fault::from_sled)?;
+    let row = db.get(HEAD_KEY).map_err(handle::fault_from)?;
     decode_head(&row.ok_or_else(no_head)?)
 }
 
@@ -206,7 +207,7 @@ fn read_record(db: &::sled::Db, key: &[u8], row: &[u8]) -> Result<(Vec<u8>, u128
     let id = XxHash3_128::oneshot(key);
     let mut value = first.to_vec();
     for number in 0..chunks {
-        let chunk = guarded(|| db.get(chunk_key(id, number)).map_err(Fault::from_sled))?;
+        let chunk = guarded(|| db.get(chunk_key(id, number)).map_err(handle::fault_from))?;
         value.extend_from_slice(&chunk.ok_or_else(short)?);
     }
     let entry = Entry { chunks, ..Entry::of(key, &value) };

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{self, Disk};
 use super::fault::Fault;
-use super::handle::guarded;
+use super::guard::guarded;
+use super::handle;
 use super::head::Head;
 use super::{Open, layout, open_files, rows};
 
@@ -56,7 +57,7 @@ impl Successor {
 
     /// Writes what was committed to the old generation, without a sync.
     pub(super) fn mirror(&self, rows: ::sled::Batch) -> Result<(), Fault> {
-        guarded(|| self.open.db.apply_batch(rows).map_err(Fault::from_sled))
+        guarded(|| self.open.db.apply_batch(rows).map_err(handle::fault_from))
     }
 
     /// Copies or compares rows of about `bytes_max` bytes and syncs what was written. Says whether both
@@ -99,12 +100,12 @@ impl Successor {
                 break false;
             }
             let Some(row) = found.next() else { break true };
-            let (key, row) = row.map_err(Fault::from_sled)?;
+            let (key, row) = row.map_err(handle::fault_from)?;
             bytes += key.len() + row.len();
             self.next_key = following(&key);
             batch.insert(key, row);
         };
-        self.open.db.apply_batch(batch).map_err(Fault::from_sled)?;
+        self.open.db.apply_batch(batch).map_err(handle::fault_from)?;
         Ok(is_at_end)
     }
 
@@ -113,8 +114,8 @@ impl Successor {
         let from = self.next_key.clone();
         let (mut expected, mut found) = (old.range(from.as_slice()..), self.open.db.range(from.as_slice()..));
         while bytes < bytes_max {
-            let expected = expected.next().transpose().map_err(Fault::from_sled)?;
-            if expected != found.next().transpose().map_err(Fault::from_sled)? {
+            let expected = expected.next().transpose().map_err(handle::fault_from)?;
+            if expected != found.next().transpose().map_err(handle::fault_from)? {
                 return Err(Fault::Damaged("the copy has other rows than the store".to_owned()));
             }
             let Some((key, row)) = expected else { return Ok(true) };
@@ -125,7 +126,7 @@ impl Successor {
     }
 
     fn sync(&self, disk: &dyn Disk) -> Result<(), Fault> {
-        guarded(|| self.open.db.flush().map_err(Fault::from_sled))?;
+        guarded(|| self.open.db.flush().map_err(handle::fault_from))?;
         Ok(disk.sync_file(&self.dir.join("db"), &self.open.log)?)
     }
 }

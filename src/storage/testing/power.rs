@@ -3,8 +3,8 @@
 //! [`LosingDisk`] remembers what was synced: a file's bytes by its inode, a directory's names by its
 //! path. [`LosingDisk::cut`] writes what a machine may find after a loss of power: what was synced for
 //! certain, of the rest as much as chance let through. Names and bytes are lost independently of each
-//! other, and bytes by blocks of 4 KiB, as the page cache writes them. What sled syncs by itself is not
-//! known here and counts as not synced.
+//! other, and bytes by blocks of 4 KiB, as the page cache writes them. What an engine syncs past the
+//! [`Disk`], as sled does, is not known here and counts as not synced.
 //!
 //! It holds the files in memory: for stores of a few megabytes.
 

@@ -638,7 +638,7 @@ fn a_marker_that_no_sync_has_seen_is_synced_by_the_next_start() {
         })
         .expect("one sync is that of the marker's name");
     disk.arm(0, 0);
-    let mut engine = SledEngine::open(&store, &super::options_with(disk.clone())).unwrap();
+    let mut engine = <SledEngine as super::Kept>::open_on(&store, disk.clone()).unwrap();
     assert_eq!(generations(&store), ["gen-2"]);
     commit_one(&mut engine, &mut records, &mut chance, 25);
     for cut in [Cut::LosesAll, Cut::LosesSome(3), Cut::LosesSome(4)] {

@@ -6,13 +6,116 @@ mod damage;
 mod full_disk;
 mod opening;
 mod power_cut;
+mod shrinking;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Batch, Disk, Engine, LoadError, SledEngine, SledOptions};
+use super::{
+    Batch, Disk, Engine, EngineKind, LoadError, OpenError, RedbEngine, RedbOptions, SledEngine, SledOptions,
+    SystemDisk,
+};
+
+/// An engine that keeps its records in files.
+trait Kept: Engine + Sized + 'static {
+    /// Which it is.
+    const KIND: EngineKind;
+    /// The file with the records, in the directory of the store's first generation.
+    const FILE: &'static str;
+
+    /// Opens the store, with a disk of the test's.
+    fn open_on(path: &Path, disk: Arc<dyn Disk>) -> Result<Self, OpenError>;
+
+    /// Writes a row into the files of a generation past the engine.
+    fn put_row(generation: &Path, key: &[u8], row: &[u8]);
+
+    /// Makes files that hold no row at all.
+    fn make_empty(generation: &Path);
+
+    /// Opens or creates the store.
+    fn try_open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_on(path, Arc::new(SystemDisk))
+    }
+
+    /// Opens a store that must be sound, or creates it.
+    fn open(path: &Path) -> Self {
+        Self::try_open(path).unwrap()
+    }
+}
+
+impl Kept for SledEngine {
+    const KIND: EngineKind = EngineKind::Sled;
+    const FILE: &'static str = "gen-1/db";
+
+    fn open_on(path: &Path, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        SledEngine::open(path, &SledOptions { disk, ..SledOptions::default() })
+    }
+
+    fn put_row(generation: &Path, key: &[u8], row: &[u8]) {
+        let db = open_sled(generation);
+        db.insert(key, row).unwrap();
+        db.flush().unwrap();
+    }
+
+    fn make_empty(generation: &Path) {
+        open_sled(generation).flush().unwrap();
+    }
+}
+
+impl Kept for RedbEngine {
+    const KIND: EngineKind = EngineKind::Redb;
+    const FILE: &'static str = "gen-1/redb";
+
+    fn open_on(path: &Path, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        RedbEngine::open(path, &RedbOptions { disk, ..RedbOptions::default() })
+    }
+
+    fn put_row(generation: &Path, key: &[u8], row: &[u8]) {
+        let db = ::redb::Database::open(generation.join("redb")).unwrap();
+        let writing = db.begin_write().unwrap();
+        let rows = ::redb::TableDefinition::<&[u8], &[u8]>::new("rows");
+        writing.open_table(rows).unwrap().insert(key, row).unwrap();
+        writing.commit().unwrap();
+    }
+
+    fn make_empty(generation: &Path) {
+        drop(::redb::Database::create(generation.join("redb")).unwrap());
+    }
+}
+
+/// sled's handle on a store that was just closed. sled lets go of its lock a moment after the handle is
+/// gone.
+fn open_sled(path: &Path) -> ::sled::Db {
+    loop {
+        match ::sled::Config::new().path(path).segment_size(1 << 20).open() {
+            Ok(db) => return db,
+            Err(error) => assert!(error.to_string().contains("could not acquire lock"), "{error}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Makes tests of functions that are generic over the engine.
+macro_rules! on_every_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod on_sled {
+            $(#[test]
+            fn $test() {
+                super::$test::<crate::storage::SledEngine>();
+            })+
+        }
+
+        mod on_redb {
+            $(#[test]
+            fn $test() {
+                super::$test::<crate::storage::RedbEngine>();
+            })+
+        }
+    };
+}
+use on_every_engine;
 
 /// The records that a store must hold.
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -88,15 +191,7 @@ fn load(engine: &mut dyn Engine) -> Result<Records, LoadError> {
     Ok(records)
 }
 
-fn open(path: &Path) -> SledEngine {
-    SledEngine::open(path, &SledOptions::default()).unwrap()
-}
-
-fn options_with(disk: Arc<dyn Disk>) -> SledOptions {
-    SledOptions { disk, ..SledOptions::default() }
-}
-
-fn close(engine: SledEngine) {
+fn close(engine: impl Engine) {
     Box::new(engine).close().unwrap();
 }
 

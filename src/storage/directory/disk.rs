@@ -1,8 +1,7 @@
 //! The one place that makes bytes and names durable.
 //!
-//! Everything the engine syncs goes through [`Disk`], so a test can stand in for a machine that loses
-//! power or has no room. What sled syncs by itself does not come through here and counts for nothing: see the module's
-//! text.
+//! Everything that an engine relies on to be synced goes through [`Disk`], so a test can stand in for a
+//! machine that loses power or has no room.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -39,7 +38,7 @@ impl Disk for SystemDisk {
 }
 
 /// Syncs every file below a directory, then the directories, the innermost first.
-pub(super) fn sync_tree(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+pub(in crate::storage) fn sync_tree(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

@@ -22,14 +22,14 @@ const SLOT_BYTES: usize = 4096;
 
 /// The open witness.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(in crate::storage) struct Witness {
     path: PathBuf,
     file: File,
 }
 
 impl Witness {
     /// Writes a new witness that has seen nothing, and syncs it.
-    pub(super) fn create(path: &Path, disk: &dyn Disk) -> io::Result<Witness> {
+    pub(in crate::storage) fn create(path: &Path, disk: &dyn Disk) -> io::Result<Witness> {
         let file =
             File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.write_all_at(&[0; 2 * SLOT_BYTES], 0)?;
@@ -40,7 +40,7 @@ impl Witness {
     }
 
     /// Opens the witness of an existing store and reads what it has seen.
-    pub(super) fn open(path: &Path) -> Result<(Witness, Head), Fault> {
+    pub(in crate::storage) fn open(path: &Path) -> Result<(Witness, Head), Fault> {
         let mut file = match File::options().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(lost("is missing")),
@@ -63,19 +63,19 @@ impl Witness {
     }
 
     /// Notes a commit that is durable.
-    pub(super) fn record(&self, head: Head) -> io::Result<()> {
+    pub(in crate::storage) fn record(&self, head: Head) -> io::Result<()> {
         let slot = (head.sequence % 2) * SLOT_BYTES as u64;
         self.file.write_all_at(&head.encode(), slot)
     }
 
     /// Makes the last note durable.
-    pub(super) fn sync(&self, disk: &dyn Disk) -> io::Result<()> {
+    pub(in crate::storage) fn sync(&self, disk: &dyn Disk) -> io::Result<()> {
         disk.sync_file(&self.path, &self.file)
     }
 }
 
 /// Whether a store with this head can be the one that the witness has seen.
-pub(super) fn compare(seen: Head, store: Head) -> Result<(), Fault> {
+pub(in crate::storage) fn compare(seen: Head, store: Head) -> Result<(), Fault> {
     if store.sequence < seen.sequence {
         return Err(Fault::Damaged(format!(
             "commit {} was acknowledged, and the newest that can be read is {}",

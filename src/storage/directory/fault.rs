@@ -7,7 +7,7 @@ use crate::storage::{CommitError, LoadError, OpenError};
 
 /// A cause, without the path and the operation.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(in crate::storage) enum Fault {
     /// The operating system refused something.
     Io(io::Error),
     /// The bytes are not what was committed.
@@ -22,20 +22,8 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Sorts sled's errors: what the operating system said is no damage; what sled found in the bytes is.
-    pub(super) fn from_sled(error: ::sled::Error) -> Fault {
-        match error {
-            ::sled::Error::Io(error) if error.raw_os_error().is_some() || is_lock(&error) => Fault::Io(error),
-            ::sled::Error::Io(error) => Fault::Damaged(format!("reading it ends early: {error}")),
-            ::sled::Error::Corruption { .. } => Fault::Damaged("a checksum does not fit".to_owned()),
-            other @ (::sled::Error::CollectionNotFound(_)
-            | ::sled::Error::Unsupported(_)
-            | ::sled::Error::ReportableBug(_)) => Fault::Damaged(other.to_string()),
-        }
-    }
-
     /// What happened, for a message that names the operation itself.
-    pub(super) fn reason(self) -> String {
+    pub(in crate::storage) fn reason(self) -> String {
         match self {
             Fault::Io(error) => error.to_string(),
             Fault::Damaged(reason) => reason,
@@ -44,7 +32,7 @@ impl Fault {
     }
 
     /// As the error of an open.
-    pub(super) fn into_open(self, path: &Path) -> OpenError {
+    pub(in crate::storage) fn into_open(self, path: &Path) -> OpenError {
         let path = path.to_owned();
         match self {
             Fault::Io(source) => OpenError::Io { path, source },
@@ -54,7 +42,7 @@ impl Fault {
     }
 
     /// As the error of a load.
-    pub(super) fn into_load(self, path: &Path) -> LoadError {
+    pub(in crate::storage) fn into_load(self, path: &Path) -> LoadError {
         let path = path.to_owned();
         match self {
             Fault::Io(source) => LoadError::Unreadable { path, reason: source.to_string() },
@@ -64,7 +52,7 @@ impl Fault {
     }
 
     /// As the error of opening again: what the system refuses may pass, the rest is for good.
-    pub(super) fn into_reopen(self) -> CommitError {
+    pub(in crate::storage) fn into_reopen(self) -> CommitError {
         match self {
             Fault::Io(source) => CommitError::Write { reason: source.to_string() },
             Fault::Damaged(reason) => CommitError::Changed { reason },
@@ -77,11 +65,6 @@ impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Fault {
         Fault::Io(error)
     }
-}
-
-/// sled wraps the refusal of its own lock into an error without an errno.
-fn is_lock(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::Other && error.to_string().contains("could not acquire lock")
 }
 
 fn newer(found: u32) -> String {

@@ -1,6 +1,6 @@
 //! The directory of a store: which names are in it, whether it is one, and how it comes into being.
 //!
-//! Knows nothing of sled's files but that they live in a directory per generation.
+//! Knows nothing of an engine's files but that they live in a directory per generation.
 //! `docs/storage-format.md` describes the layout.
 //!
 //! Invariant: a directory that is not a store is never written to.
@@ -15,29 +15,39 @@ use twox_hash::XxHash3_128;
 
 use super::disk::Disk;
 use super::fault::Fault;
-use crate::storage::OpenError;
+use crate::storage::{EngineKind, OpenError};
 
 /// The file whose lock excludes other processes.
-pub(super) const LOCK: &str = "LOCK";
+pub(in crate::storage) const LOCK: &str = "LOCK";
 /// The file that makes a directory a store, and names its generation.
-pub(super) const MARKER: &str = "TALLYGATE";
+pub(in crate::storage) const MARKER: &str = "TALLYGATE";
 /// The file that knows the last acknowledged commit.
-pub(super) const WITNESS: &str = "ACKED";
+pub(in crate::storage) const WITNESS: &str = "ACKED";
 /// The directory with the copy that is checked before the store itself is opened.
-pub(super) const CHECK: &str = "check";
+pub(in crate::storage) const CHECK: &str = "check";
 /// The file that is written to see whether there is room again.
-pub(super) const PROBE: &str = "PROBE";
+pub(in crate::storage) const PROBE: &str = "PROBE";
 
 /// The marker while it is written.
 const MARKER_NEW: &str = "TALLYGATE.new";
 /// What a fresh file system puts into its top directory.
 const LOST_AND_FOUND: &str = "lost+found";
-/// The format of the directory that this version writes, and the newest that it reads.
-const LAYOUT_FORMAT: u32 = 1;
+/// The newest format of the directory that this version reads and writes. In format 1, which stores of sled
+/// have, the marker does not name the engine; since format 2 it does.
+const LAYOUT_FORMAT: u32 = 2;
+
+/// What a marker says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::storage) struct Marker {
+    /// The engine that keeps the store.
+    pub(in crate::storage) engine: EngineKind,
+    /// The generation in use; 0 while the store is being created.
+    pub(in crate::storage) generation: u64,
+}
 
 /// What a directory is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::storage) enum Kind {
     /// There is none, it is empty, or it holds only what the first moments of a creation leave.
     Vacant,
     /// A store has been begun here; nothing was ever committed to it.
@@ -46,8 +56,9 @@ pub(super) enum Kind {
     Store(u64),
 }
 
-/// Looks at a directory without changing it.
-pub(super) fn classify(path: &Path) -> Result<Kind, OpenError> {
+/// Looks at a directory without changing it. A store that another engine keeps is an error; what was only
+/// begun may be begun anew by any engine.
+pub(in crate::storage) fn classify(path: &Path, asked: EngineKind) -> Result<Kind, OpenError> {
     let io = |source| OpenError::Io { path: path.to_owned(), source };
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
@@ -60,8 +71,14 @@ pub(super) fn classify(path: &Path) -> Result<Kind, OpenError> {
     }
     names.sort();
     if names.iter().any(|name| name == MARKER) {
-        let generation = read_marker(&path.join(MARKER)).map_err(|fault| fault.into_open(path))?;
-        return Ok(if generation == 0 { Kind::Unfinished } else { Kind::Store(generation) });
+        let marker = read_marker(&path.join(MARKER)).map_err(|fault| fault.into_open(path))?;
+        return match marker {
+            Marker { generation: 0, .. } => Ok(Kind::Unfinished),
+            Marker { engine, generation } if engine == asked => Ok(Kind::Store(generation)),
+            Marker { engine: found, .. } => {
+                Err(OpenError::OtherEngine { path: path.to_owned(), found, asked })
+            }
+        };
     }
     if names.iter().any(|name| name.starts_with("gen-")) && names.iter().any(|name| name == WITNESS) {
         let reason = format!("the file {MARKER} is missing");
@@ -74,7 +91,7 @@ pub(super) fn classify(path: &Path) -> Result<Kind, OpenError> {
 }
 
 /// Creates the directory where there is none, for its owner only.
-pub(super) fn create_dir(path: &Path) -> io::Result<()> {
+pub(in crate::storage) fn create_dir(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent)?;
     }
@@ -85,7 +102,7 @@ pub(super) fn create_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Takes the lock. It ends with the file, so also when the process is killed.
-pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+pub(in crate::storage) fn lock(path: &Path) -> Result<File, OpenError> {
     let name = path.join(LOCK);
     let io = |source| OpenError::Io { path: name.clone(), source };
     let file =
@@ -98,27 +115,27 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// The directory with the engine's files of a generation.
-pub(super) fn generation_dir(path: &Path, generation: u64) -> PathBuf {
+pub(in crate::storage) fn generation_dir(path: &Path, generation: u64) -> PathBuf {
     path.join(format!("gen-{generation}"))
 }
 
 /// Replaces the marker durably and as one: after a crash there is the old one or the new one.
-pub(super) fn write_marker(path: &Path, generation: u64, disk: &dyn Disk) -> io::Result<()> {
+pub(in crate::storage) fn write_marker(path: &Path, marker: Marker, disk: &dyn Disk) -> io::Result<()> {
     let new = path.join(MARKER_NEW);
     let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(marker_text(LAYOUT_FORMAT, generation).as_bytes())?;
+    file.write_all(marker_text(marker).as_bytes())?;
     disk.sync_file(&new, &file)?;
     fs::rename(&new, path.join(MARKER))?;
     disk.sync_dir(path)
 }
 
 /// Makes the directory's own name durable.
-pub(super) fn sync_parent(path: &Path, disk: &dyn Disk) -> io::Result<()> {
+pub(in crate::storage) fn sync_parent(path: &Path, disk: &dyn Disk) -> io::Result<()> {
     disk.sync_dir(fs::canonicalize(path)?.parent().unwrap_or(Path::new("/")))
 }
 
 /// Removes what only an opening or reopening process needs: a killed one leaves it behind.
-pub(super) fn remove_leftovers(path: &Path) -> io::Result<()> {
+pub(in crate::storage) fn remove_leftovers(path: &Path) -> io::Result<()> {
     for result in [
         fs::remove_dir_all(path.join(CHECK)),
         fs::remove_file(path.join(PROBE)),
@@ -133,7 +150,7 @@ pub(super) fn remove_leftovers(path: &Path) -> io::Result<()> {
 }
 
 /// Removes what a crash during a compaction has left: all generations but the one in use.
-pub(super) fn remove_other_generations(path: &Path, in_use: u64) -> io::Result<()> {
+pub(in crate::storage) fn remove_other_generations(path: &Path, in_use: u64) -> io::Result<()> {
     let in_use = generation_dir(path, in_use);
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -145,7 +162,7 @@ pub(super) fn remove_other_generations(path: &Path, in_use: u64) -> io::Result<(
 }
 
 /// Removes a directory, or whatever a loss of power has left under its name, where it is there.
-pub(super) fn remove(dir: &Path) -> io::Result<()> {
+pub(in crate::storage) fn remove(dir: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(dir) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(dir),
         Ok(_) => fs::remove_file(dir),
@@ -184,18 +201,27 @@ pub fn quarantine(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "every name to rename it to is taken"))
 }
 
-fn marker_text(format: u32, generation: u64) -> String {
-    let body = format!("tallygate store\nformat {format}\ngeneration {generation}\n");
-    let check = XxHash3_128::oneshot(body.as_bytes());
-    format!("{body}check {check:032x}\n")
+fn marker_text(marker: Marker) -> String {
+    let Marker { engine, generation } = marker;
+    sealed(&match engine {
+        EngineKind::Sled => format!("tallygate store\nformat 1\ngeneration {generation}\n"),
+        EngineKind::Redb => {
+            format!("tallygate store\nformat {LAYOUT_FORMAT}\ngeneration {generation}\nengine {engine}\n")
+        }
+    })
 }
 
-pub(super) fn read_marker(path: &Path) -> Result<u64, Fault> {
+/// The text with its check.
+fn sealed(body: &str) -> String {
+    format!("{body}check {check:032x}\n", check = XxHash3_128::oneshot(body.as_bytes()))
+}
+
+pub(in crate::storage) fn read_marker(path: &Path) -> Result<Marker, Fault> {
     let unreadable = || Fault::Damaged(format!("the file {MARKER} is unreadable"));
     let bytes = fs::read(path)?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
-    let (body, check) = text.split_once("check ").ok_or_else(unreadable)?;
-    if check != format!("{:032x}\n", XxHash3_128::oneshot(body.as_bytes())) {
+    let (body, _) = text.split_once("check ").ok_or_else(unreadable)?;
+    if text != sealed(body) {
         return Err(unreadable());
     }
     let field = |name: &str| body.lines().find_map(|line| line.strip_prefix(name));
@@ -203,55 +229,89 @@ pub(super) fn read_marker(path: &Path) -> Result<u64, Fault> {
     if format > LAYOUT_FORMAT {
         return Err(Fault::Newer { found: format, supported: LAYOUT_FORMAT });
     }
-    field("generation ").and_then(|text| text.parse().ok()).ok_or_else(unreadable)
+    let engine = if format == 1 {
+        EngineKind::Sled
+    } else {
+        field("engine ").and_then(EngineKind::from_name).ok_or_else(unreadable)?
+    };
+    let generation = field("generation ").and_then(|text| text.parse().ok()).ok_or_else(unreadable)?;
+    Ok(Marker { engine, generation })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::sled_engine::disk::SystemDisk;
+    use crate::storage::directory::disk::SystemDisk;
 
     #[test]
     fn every_flipped_bit_of_a_marker_is_seen() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join(MARKER);
-        let good = marker_text(LAYOUT_FORMAT, 1).into_bytes();
-        for bit in 0..good.len() * 8 {
-            let mut bad = good.clone();
-            bad[bit / 8] ^= 1 << (bit % 8);
-            fs::write(&file, &bad).unwrap();
-            assert!(matches!(read_marker(&file), Err(Fault::Damaged(_))), "bit {bit}");
-        }
-        for length in 0..good.len() {
-            fs::write(&file, &good[..length]).unwrap();
-            assert!(matches!(read_marker(&file), Err(Fault::Damaged(_))), "length {length}");
+        for engine in [EngineKind::Sled, EngineKind::Redb] {
+            let good = marker_text(Marker { engine, generation: 1 }).into_bytes();
+            for bit in 0..good.len() * 8 {
+                let mut bad = good.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                fs::write(&file, &bad).unwrap();
+                assert!(matches!(read_marker(&file), Err(Fault::Damaged(_))), "bit {bit}");
+            }
+            for length in 0..good.len() {
+                fs::write(&file, &good[..length]).unwrap();
+                assert!(matches!(read_marker(&file), Err(Fault::Damaged(_))), "length {length}");
+            }
         }
     }
 
     #[test]
     fn a_marker_of_a_newer_version_is_told_from_damage() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(MARKER), marker_text(2, 1)).unwrap();
-        let error = classify(dir.path()).unwrap_err();
-        assert!(matches!(error, OpenError::NewerFormat { found: 2, supported: 1, .. }), "{error}");
+        fs::write(dir.path().join(MARKER), sealed("tallygate store\nformat 3\n")).unwrap();
+        let error = classify(dir.path(), EngineKind::Sled).unwrap_err();
+        assert!(matches!(error, OpenError::NewerFormat { found: 3, supported: 2, .. }), "{error}");
+    }
+
+    /// Stores from before there was a choice of engines have such a marker.
+    #[test]
+    fn a_marker_without_an_engine_is_one_of_sled() {
+        let dir = tempfile::tempdir().unwrap();
+        let body = "tallygate store\nformat 1\ngeneration 4\n";
+        fs::write(dir.path().join(MARKER), sealed(body)).unwrap();
+        let sled = Marker { engine: EngineKind::Sled, generation: 4 };
+        assert_eq!(read_marker(&dir.path().join(MARKER)).unwrap(), sled);
+        assert_eq!(marker_text(sled), sealed(body));
+    }
+
+    #[test]
+    fn a_store_is_opened_by_its_own_engine_only() {
+        for (engine, other) in [(EngineKind::Sled, EngineKind::Redb), (EngineKind::Redb, EngineKind::Sled)] {
+            let dir = tempfile::tempdir().unwrap();
+            write_marker(dir.path(), Marker { engine, generation: 0 }, &SystemDisk).unwrap();
+            assert_eq!(classify(dir.path(), other).unwrap(), Kind::Unfinished);
+            write_marker(dir.path(), Marker { engine, generation: 2 }, &SystemDisk).unwrap();
+            assert_eq!(classify(dir.path(), engine).unwrap(), Kind::Store(2));
+            let error = classify(dir.path(), other).unwrap_err();
+            assert!(
+                matches!(error, OpenError::OtherEngine { found, asked, .. } if (found, asked) == (engine, other))
+            );
+        }
     }
 
     #[test]
     fn a_directory_is_known_for_what_it_is() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(classify(&dir.path().join("absent")).unwrap(), Kind::Vacant);
-        assert_eq!(classify(dir.path()).unwrap(), Kind::Vacant);
+        assert_eq!(classify(&dir.path().join("absent"), EngineKind::Sled).unwrap(), Kind::Vacant);
+        assert_eq!(classify(dir.path(), EngineKind::Sled).unwrap(), Kind::Vacant);
         fs::create_dir(dir.path().join(LOST_AND_FOUND)).unwrap();
         fs::write(dir.path().join(LOCK), "").unwrap();
-        assert_eq!(classify(dir.path()).unwrap(), Kind::Vacant);
-        write_marker(dir.path(), 0, &SystemDisk).unwrap();
-        assert_eq!(classify(dir.path()).unwrap(), Kind::Unfinished);
-        write_marker(dir.path(), 3, &SystemDisk).unwrap();
-        assert_eq!(classify(dir.path()).unwrap(), Kind::Store(3));
+        assert_eq!(classify(dir.path(), EngineKind::Sled).unwrap(), Kind::Vacant);
+        write_marker(dir.path(), Marker { engine: EngineKind::Sled, generation: 0 }, &SystemDisk).unwrap();
+        assert_eq!(classify(dir.path(), EngineKind::Sled).unwrap(), Kind::Unfinished);
+        write_marker(dir.path(), Marker { engine: EngineKind::Sled, generation: 3 }, &SystemDisk).unwrap();
+        assert_eq!(classify(dir.path(), EngineKind::Sled).unwrap(), Kind::Store(3));
         fs::remove_file(dir.path().join(MARKER)).unwrap();
         fs::write(dir.path().join(WITNESS), "").unwrap();
         fs::create_dir(dir.path().join("gen-1")).unwrap();
-        assert!(matches!(classify(dir.path()), Err(OpenError::Damaged { .. })));
+        assert!(matches!(classify(dir.path(), EngineKind::Sled), Err(OpenError::Damaged { .. })));
     }
 
     #[test]

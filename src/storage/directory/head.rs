@@ -7,29 +7,29 @@
 use twox_hash::XxHash3_128;
 
 /// The format of the rows that this version writes, and the newest that it reads.
-pub(super) const ROW_FORMAT: u32 = 1;
+pub(in crate::storage) const ROW_FORMAT: u32 = 1;
 
 /// Bytes of an encoded head without its check.
 const BODY_BYTES: usize = 4 + 8 + 8 + 16;
 /// Bytes of the check that ends every encoded head.
 const CHECK_BYTES: usize = 16;
 /// Bytes of an encoded head.
-pub(super) const HEAD_BYTES: usize = BODY_BYTES + CHECK_BYTES;
+pub(in crate::storage) const HEAD_BYTES: usize = BODY_BYTES + CHECK_BYTES;
 
 /// A committed state in short. Two states of one store with equal heads hold the same records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Head {
+pub(in crate::storage) struct Head {
     /// How many batches have been committed.
-    pub(super) sequence: u64,
+    pub(in crate::storage) sequence: u64,
     /// How many records there are.
-    pub(super) records: u64,
+    pub(in crate::storage) records: u64,
     /// The wrapping sum of the [hashes](record_hash) of all records.
-    pub(super) sum: u128,
+    pub(in crate::storage) sum: u128,
 }
 
 /// Why bytes are not a head of this version.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum HeadError {
+pub(in crate::storage) enum HeadError {
     /// The check does not fit, or the length is wrong.
     Damaged,
     /// A newer version wrote it, in this format.
@@ -39,7 +39,7 @@ pub(super) enum HeadError {
 impl Head {
     /// The bytes of the head: format, sequence, records and sum in little-endian order, then a check over
     /// them.
-    pub(super) fn encode(&self) -> [u8; HEAD_BYTES] {
+    pub(in crate::storage) fn encode(&self) -> [u8; HEAD_BYTES] {
         let mut bytes = [0; HEAD_BYTES];
         bytes[0..4].copy_from_slice(&ROW_FORMAT.to_le_bytes());
         bytes[4..12].copy_from_slice(&self.sequence.to_le_bytes());
@@ -51,7 +51,7 @@ impl Head {
     }
 
     /// Reads an encoded head. The check comes last in every format, so damage is told from a newer format.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Head, HeadError> {
+    pub(in crate::storage) fn decode(bytes: &[u8]) -> Result<Head, HeadError> {
         let (body, check) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(HeadError::Damaged)?;
         if XxHash3_128::oneshot(body) != u128::from_le_bytes(*check) {
             return Err(HeadError::Damaged);
@@ -74,7 +74,7 @@ impl Head {
 }
 
 /// The hash of one record. The key's length goes in as well: no record's bytes can pass for another's.
-pub(super) fn record_hash(key: &[u8], value: &[u8]) -> u128 {
+pub(in crate::storage) fn record_hash(key: &[u8], value: &[u8]) -> u128 {
     let mut hasher = XxHash3_128::new();
     hasher.write(&(key.len() as u64).to_le_bytes());
     hasher.write(key);
