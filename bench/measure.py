@@ -12,6 +12,8 @@ import system
 from servers import Stable
 
 CONNECTIONS_MIN = 64
+# So many keep the processor busy also where a sync takes next to no time.
+CONNECTIONS_ENOUGH_MIN = 256
 # More connections than this need a higher limit than the one that a server has by default.
 CONNECTIONS_DEFAULT_LIMIT = 900
 MIB = 1 << 20
@@ -38,13 +40,13 @@ class Bench:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     def find_connections(self):
-        """Enough connections that the disk's sync is not the bound: four times as many as the bare server would
-        answer during one sync, and no fewer than 64."""
+        """Enough connections that the disk's sync is not the bound: at least four times as many as the bare server
+        would answer during one sync."""
         bare = self.stable.bare()
         bare.start()
         plan = self.plan("probe", [payloads.Push(payloads.path(0), payloads.small())])
         self.bare_rate = load.blast(bare, plan, CONNECTIONS_MIN, self.seconds).rate
-        self.connections = max(CONNECTIONS_MIN, math.ceil(4 * self.bare_rate * self.sync))
+        self.connections = max(CONNECTIONS_ENOUGH_MIN, math.ceil(4 * self.bare_rate * self.sync))
         self.stable.clear()
 
     def plan(self, name, pushes):

@@ -43,7 +43,8 @@ def medium():
         lines.append(TYPE.format(name))
         for step in range(10):
             value = 1 if family == 0 else (family * 7919 + step * 104729) % 100_000
-            lines.append(f'{name}{{step="step-{step:02d}",status="{CODES[step % 4]}",zone="{ZONES[family]}"}} {value}\n')
+            labels = f'step="step-{step:02d}",status="{CODES[step % 4]}",zone="{ZONES[family]}"'
+            lines.append(f"{name}{{{labels}}} {value}\n")
     for number, stage in enumerate(("read", "parse", "check", "write", "send")):
         name = f"batch_{stage}_seconds"
         labels = f'endpoint="/{stage}"'

@@ -15,7 +15,7 @@ def svg(curves):
     across = _Axis([x for x, _ in points], LEFT, WIDTH - RIGHT)
     up = _Axis([y for _, y in points], HEIGHT - BOTTOM, TOP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         _text(WIDTH / 2, 20, TITLE, size=16),
         _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "stored series"),

@@ -24,8 +24,8 @@ persistence file, once as it is by default and once with its consistency check d
 anything is on disk, and with its check disabled before the push was applied.
 
 An fdatasync after 4 KiB took {sync:.2f} ms in the store's directory, and the bare server answered {bare:,.0f} small
-pushes per second. "Enough connections", at which the disk's sync is not the bound, are four times as many as the bare
-server answers during one sync and no fewer than 64: {connections:,}.
+pushes per second. "Enough connections", at which the disk's sync is not the bound, are at least four times as many as
+the bare server answers during one sync, and enough to keep two processors busy: {connections:,}.
 """
 
 VERDICT_HEADINGS = ("what", "measured", "target", "")

@@ -69,7 +69,8 @@ def usable_engines(programs, wanted):
     """The engines that this build has, and lines about those that it has not."""
     if build.has_flag(programs.tallygate, ENGINE_FLAG):
         return wanted, []
-    skipped = [f"Not measured: {engine}, since this build has no {ENGINE_FLAG}." for engine in wanted if engine != "sled"]
+    others = [engine for engine in wanted if engine != "sled"]
+    skipped = [f"Not measured: {engine}, since this build has no {ENGINE_FLAG}." for engine in others]
     if "sled" not in wanted:
         raise system.Missing(skipped[0])
     return ["sled"], skipped
@@ -77,7 +78,8 @@ def usable_engines(programs, wanted):
 
 def run_cases(bench, names):
     bench.find_connections()
-    print(f"fdatasync {bench.sync * 1_000:.3f} ms, bare server {bench.bare_rate:,.0f}/s: {bench.connections} connections")
+    print(f"fdatasync {bench.sync * 1_000:.3f} ms, bare server {bench.bare_rate:,.0f}/s, "
+          f"so {bench.connections} connections")
     outcomes = []
     for name in names:
         start = time.monotonic()

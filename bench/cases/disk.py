@@ -39,8 +39,8 @@ def run(bench):
         "Disk",
         f"The same {SERIES:,} counters in 10 groups are overwritten at full speed for {seconds} seconds, by pushes of "
         f"1,000 lines ({outcome.rate:,.0f} per second). Live data are the bytes in which a scrape shows them, "
-        f"{live / MIB:.1f} MiB; so {allowed / MIB:.0f} MiB are allowed. Growth is what the store takes on average in the "
-        "last quarter of the time, against the quarter before; up to 5 % is the spread between two moments.",
+        f"{live / MIB:.1f} MiB; so {allowed / MIB:.0f} MiB are allowed. Growth is what the store takes on average in "
+        "the last quarter of the time, against the quarter before; up to 5 % is the spread between two moments.",
         [[("server", "largest", "at 0 %", "25 %", "50 %", "75 %", "100 % of the time"),
           (name, *(f"{value / MIB:,.0f} MiB" for value in (max(samples), *ends)))]],
         [Verdict(f"{name}: largest store", max(samples) / MIB, "at most", round(allowed / MIB), " MiB", 0),

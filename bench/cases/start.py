@@ -3,6 +3,7 @@
 import signal
 
 import load
+import payloads
 import scrape
 from measure import MIB, Outcome, Verdict, median
 
@@ -14,13 +15,12 @@ def run(bench):
     for engine in bench.engines:
         server = bench.ours(engine=engine)
         load.fill(server, bench.groups())
-        shown = scrape.total(server, "requests_00_total")
+        _check(server, bench.stored)
         times = []
         for _ in range(bench.rounds):
             server.stop(signal.SIGKILL)
             times.append(server.start())
-        if scrape.total(server, "requests_00_total") != shown:
-            raise RuntimeError(f"{server.name} shows something else after a start than before")
+        _check(server, bench.stored)
         rows.append((server.name, f"{server.stored_bytes() / MIB:,.0f} MiB", f"{median(times):.2f}"))
         verdicts.append(Verdict(f"{server.name}: start", median(times), "at most", AT_MOST_SECONDS, " s"))
         bench.stable.clear()
@@ -31,3 +31,11 @@ def run(bench):
         [rows],
         verdicts,
     )
+
+
+def _check(server, stored):
+    """The first family of each group, in which every series was pushed once with the value 1, is there whole."""
+    expected = stored // payloads.SERIES_PER_GROUP * payloads.SERIES_PER_FAMILY
+    found = scrape.total(server, "requests_00_total")
+    if found != expected:
+        raise RuntimeError(f"{server.name}: requests_00_total adds up to {found:,.0f} instead of {expected:,}")
