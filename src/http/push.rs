@@ -105,9 +105,8 @@ async fn store_unknown(
         match closing_if_it_panics(pin!(shared.gateway.submit(push))).await? {
             Submitted::Applied => {
                 if may_repeat {
-                    body::without_blocking(body.len(), || {
-                        shared.repeats.learn(&shared.gateway, path, key, body);
-                    });
+                    let learn = || shared.repeats.learn(&shared.gateway, path, key, body);
+                    closing_if_it_panics(pin!(async { body::without_blocking(body.len(), learn) })).await;
                 }
                 return Ok(());
             }
