@@ -33,10 +33,10 @@ def run(bench):
     return Outcome(
         "Latency of pushes beside scrapes",
         f"Small pushes at a fixed rate of {rate:,} per second, a tenth of the {maximum:,.0f} that the server took at "
-        f"full speed, over {CONNECTIONS} connections, while {bench.stored:,} series are stored; without and with a client "
-        f"that scrapes all of them in a loop ({median([one.seconds for one in scrapes]):.2f} s for one scrape). Latency "
-        "is counted from the moment at which a push was due, so that a push that could not be sent in time counts with "
-        "its wait.",
+        f"full speed, over {CONNECTIONS} connections, while {bench.stored:,} series are stored; without and with a "
+        f"client that scrapes all of them in a loop ({median([one.seconds for one in scrapes]):.2f} s for one scrape). "
+        "Latency is counted from the moment at which a push was due, so that a push that could not be sent in time "
+        "counts with its wait.",
         [rows],
         [Verdict(f"{name}: p99 of pushes beside scrapes against without", ratio, "at most", AT_MOST, " x")],
     )

@@ -29,7 +29,7 @@ def run(bench):
     return Outcome(
         "The same pushes with more and more stored",
         f"1,000 series in 10 groups are pushed, 100 in each push, while groups of 1,000 series fill the store up to "
-        f"the amount named. Pushes per second at enough connections.",
+        "the amount named. Pushes per second at enough connections.",
         [[("stored series", *(f"{level:,}" for level in levels)), *_rows(levels, curves)]],
         [Verdict(f"{arms[0].server.name}: spread from 10,000 to {levels[-1]:,} stored series", spread, "at most",
                  WITHIN * 100, " %", 1)],
