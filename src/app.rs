@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use hyper::Request;
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
 
 use crate::config::{Config, OnDamage, Store};
 use crate::gateway::{self, Gateway, RestoreError, SystemClock};
@@ -61,13 +62,14 @@ fn start(config: &Config) -> Result<(), AppError> {
     tracing::info!(version = build::VERSION, revision = build::REVISION, "starting tallygate");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AppError::Runtime)?;
-    let outcome = runtime.block_on(serve(config));
+    let readers = net::readers_runtime().map_err(AppError::Runtime)?;
+    let outcome = runtime.block_on(serve(config, readers.handle().clone()));
     // What still runs after a clean stop is a scrape that nobody reads.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    readers.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-async fn serve(config: &Config) -> Result<(), AppError> {
+async fn serve(config: &Config, readers: Handle) -> Result<(), AppError> {
     let shutdown = net::signals().map_err(AppError::Signals)?;
     // Before the store is opened: a second instance on the same port must not even look at it.
     let listeners = net::bind(&config.listen)?;
@@ -85,7 +87,7 @@ async fn serve(config: &Config) -> Result<(), AppError> {
         tracing::info!(?signal, "stopping: open requests are finished first");
         net::systemd::notify_stopping();
     };
-    let cut_off = net::serve(listeners, answer, config.net, stopped).await;
+    let cut_off = net::serve(listeners, answer, config.net, readers, stopped).await;
     if cut_off > 0 {
         tracing::warn!(connections = cut_off, "connections were closed without an answer");
     }

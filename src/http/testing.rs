@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::gateway::{self, Gateway, SystemClock};
 use crate::net;
 use crate::storage::MemoryEngine;
@@ -31,6 +33,7 @@ pub(super) fn serve(router: Router) -> SocketAddr {
     let listeners = net::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
     let address = listeners[0].local_address();
     let answer = move |request: hyper::Request<_>| router.clone().answer(request.map(axum::body::Body::new));
-    tokio::spawn(net::serve(listeners, answer, net::Options::default(), std::future::pending()));
+    let readers = Handle::current();
+    tokio::spawn(net::serve(listeners, answer, net::Options::default(), readers, std::future::pending()));
     address
 }

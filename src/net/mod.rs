@@ -6,6 +6,7 @@
 
 mod address;
 mod listener;
+mod readers;
 mod serve;
 mod shutdown;
 mod stall;
@@ -13,5 +14,6 @@ pub mod systemd;
 
 pub use address::{ListenAddress, ListenAddressError};
 pub use listener::{BindError, Listener, bind};
+pub use readers::readers_runtime;
 pub use serve::{Options, serve};
 pub use shutdown::{Signal, signals};

@@ -2,18 +2,23 @@
 //!
 //! Knows nothing of routes. Invariants: there are never more connections than
 //! [`Options::connections_max`], plus one per listener that waits for its turn; no connection without a
-//! request under way outlives [`Options::header_timeout`]; when [`serve`] returns, every connection is
-//! closed.
+//! request under way outlives [`Options::header_timeout`], which begins anew with the first byte; when
+//! [`serve`] returns, every connection is closed.
+//!
+//! Connections that begin with a GET or HEAD are served on a runtime of their own, so that pushes do not wait
+//! for whoever reads much: what is shown may be millions of lines, and be compressed as well.
 //!
 //! Over the limit a connection waits, first in our hands and then in the kernel's queue, and is not
 //! answered 503: a push takes milliseconds, so a burst is served a moment later instead of being refused.
 //! Idle connections cannot hold their places for ever, because the header timeout ends them too.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,9 +26,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::listener::Listener;
 use super::stall::WriteStall;
@@ -66,12 +74,14 @@ impl Default for Options {
 }
 
 /// Serves `answer` on all listeners until `shutdown` resolves, then stops accepting, lets open requests
-/// end and closes what is left after [`Options::drain_timeout`]. Returns, when all connections are
-/// closed, how many had to be closed without an answer.
+/// end and closes what is left after [`Options::drain_timeout`]. Connections that begin with a GET or HEAD are
+/// served on the runtime `readers`, all others on the one that this is called in. Returns, when all connections
+/// are closed, how many had to be closed without an answer.
 pub async fn serve<A, F>(
     listeners: Vec<Listener>,
     answer: A,
     options: Options,
+    readers: Handle,
     shutdown: impl Future<Output = ()>,
 ) -> usize
 where
@@ -79,8 +89,8 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let (stop, stopped) = watch::channel(false);
-    let server =
-        Server { answer, options, places: Arc::new(Semaphore::new(options.connections_max)), stopped };
+    let places = Arc::new(Semaphore::new(options.connections_max));
+    let server = Server { answer, options, readers, places, stopped };
     let mut listening = JoinSet::new();
     for listener in listeners {
         listening.spawn(server.clone().listen(listener));
@@ -94,8 +104,17 @@ where
 struct Server<A> {
     answer: A,
     options: Options,
+    readers: Handle,
     places: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
+}
+
+/// A connection that was accepted.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    /// Its place among the connections served.
+    place: OwnedSemaphorePermit,
 }
 
 impl<A, F> Server<A>
@@ -105,7 +124,7 @@ where
 {
     /// Serves one listener to the end; the number of connections that were closed without an answer.
     async fn listen(self, listener: Listener) -> usize {
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::default();
         let mut stop = pin!(told_to_stop(self.stopped.clone()));
         loop {
             // A connection first and a place then: the other way round, a listener without visitors could hold
@@ -118,22 +137,50 @@ where
                 () = &mut stop => break,
                 place = Arc::clone(&self.places).acquire_owned() => place.expect("the semaphore is never closed"),
             };
-            // Frees what ended connections leave behind.
-            while connections.try_join_next().is_some() {}
-            connections.spawn(self.clone().serve_connection(stream, peer, place));
+            connections.reap();
+            let readers = Arc::clone(&connections.readers);
+            connections.new.spawn(self.clone().sort(Accepted { stream, peer, place }, readers));
         }
         drop(listener);
-        let drained = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.options.drain_timeout, drained).await.is_ok() {
+        if timeout(self.options.drain_timeout, connections.ended()).await.is_ok() {
             return 0;
         }
         let left = connections.len();
         tracing::warn!(connections = left, "requests were still open; closing them without an answer");
-        connections.shutdown().await;
+        connections.close().await;
         left
     }
 
-    async fn serve_connection(self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    /// Waits for the first byte of a connection, by which it is known where it is to be served.
+    async fn sort(self, accepted: Accepted, readers: Arc<Mutex<JoinSet<()>>>) {
+        let mut first = [0];
+        let peeked = tokio::select! {
+            () = told_to_stop(self.stopped.clone()) => return,
+            peeked = timeout(self.options.header_timeout, accepted.stream.peek(&mut first)) => peeked,
+        };
+        match peeked {
+            // GET or HEAD.
+            Ok(Ok(1)) if matches!(first, [b'G' | b'H']) => match accepted.stream.into_std() {
+                Ok(stream) => {
+                    let handle = self.readers.clone();
+                    readers.lock().spawn_on(self.serve_reader(stream, accepted.peer, accepted.place), &handle);
+                }
+                Err(error) => tracing::debug!(peer = %accepted.peer, %error, "a connection is lost"),
+            },
+            Ok(Ok(_)) => self.serve_connection(accepted).await,
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+
+    /// Serves a connection on the runtime that it was not accepted on.
+    async fn serve_reader(self, stream: net::TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => self.serve_connection(Accepted { stream, peer, place }).await,
+            Err(error) => tracing::debug!(%peer, %error, "a connection is lost"),
+        }
+    }
+
+    async fn serve_connection(self, Accepted { stream, peer, place }: Accepted) {
         // Answers are written whole; waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
@@ -165,6 +212,41 @@ where
             tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection ended with an error");
         }
         drop(place);
+    }
+}
+
+/// The connections of one listener.
+#[derive(Default)]
+struct Connections {
+    /// Those not yet known to be of readers.
+    new: JoinSet<()>,
+    readers: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Connections {
+    /// Frees what ended connections leave behind.
+    fn reap(&mut self) {
+        while self.new.try_join_next().is_some() {}
+        let mut readers = self.readers.lock();
+        while readers.try_join_next().is_some() {}
+    }
+
+    /// Waits until all have ended; no more are accepted.
+    async fn ended(&mut self) {
+        while self.new.join_next().await.is_some() {}
+        let next = |cx: &mut Context<'_>| self.readers.lock().poll_join_next(cx);
+        while poll_fn(next).await.is_some() {}
+    }
+
+    fn len(&self) -> usize {
+        self.new.len() + self.readers.lock().len()
+    }
+
+    /// Closes them all.
+    async fn close(mut self) {
+        self.new.shutdown().await;
+        let mut readers = std::mem::take(&mut *self.readers.lock());
+        readers.shutdown().await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Real sockets against a small router.
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -26,6 +26,10 @@ struct TestServer {
 
 impl TestServer {
     fn start(listeners: usize, options: Options) -> Self {
+        Self::start_with_readers(listeners, options, Handle::current())
+    }
+
+    fn start_with_readers(listeners: usize, options: Options, readers: Handle) -> Self {
         let (release, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let waiting = {
             let (release, begun) = (Arc::clone(&release), Arc::clone(&begun));
@@ -38,6 +42,7 @@ impl TestServer {
         let router = Router::new()
             .route("/hello", get(|| async { "hello" }))
             .route("/wait", get(waiting))
+            .route("/thread", any(|| async { format!("{:?}!", std::thread::current().name()) }))
             .route("/length", post(|body: bytes::Bytes| async move { body.len().to_string() }))
             .route("/much", get(|| async { vec![b'x'; 64 << 20] }));
         let answer = move |request: Request<Incoming>| {
@@ -47,7 +52,8 @@ impl TestServer {
         let listeners = bind(&vec!["127.0.0.1:0".parse().unwrap(); listeners]).unwrap();
         let addresses = listeners.iter().map(Listener::local_address).collect();
         let (stop, stopped) = oneshot::channel();
-        let ended = tokio::spawn(serve(listeners, answer, options, async { stopped.await.unwrap_or(()) }));
+        let stopped = async { stopped.await.unwrap_or(()) };
+        let ended = tokio::spawn(serve(listeners, answer, options, readers, stopped));
         Self { addresses, release, begun, stop: Some(stop), ended }
     }
 
@@ -109,6 +115,28 @@ async fn every_listener_answers_and_more_than_once() {
         client.get("/hello").await;
         client.receive("hello").await;
     }
+}
+
+#[tokio::test]
+async fn who_reads_is_served_by_threads_that_give_way() {
+    let readers = super::super::readers_runtime().unwrap();
+    let server = TestServer::start_with_readers(1, Options::default(), readers.handle().clone());
+    for (method, is_reader) in [("GET", true), ("POST", false), ("DELETE", false), ("PUT", false)] {
+        let mut client = server.connect().await;
+        // Not in one piece: the first byte decides.
+        client.send(&method[..1]).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        client.send(&format!("{} /thread HTTP/1.1\r\nHost: h\r\n\r\n", &method[1..])).await;
+        let answer = client.receive("!").await;
+        assert_eq!(answer.ends_with("Some(\"readers\")!"), is_reader, "{method}: {answer}");
+    }
+    // What begins with a GET stays where it is.
+    let mut client = server.connect().await;
+    client.get("/hello").await;
+    client.receive("hello").await;
+    client.send("POST /thread HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(client.receive("!").await.ends_with("Some(\"readers\")!"));
+    readers.shutdown_background();
 }
 
 #[tokio::test]
