@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     fn niceness() -> i32 {
-        process::getpriority_process(Some(thread::gettid())).unwrap()
+        process::getpriority_process(Some(thread::gettid())).expect("everybody may ask")
     }
 
     #[test]

@@ -163,7 +163,9 @@ where
             Ok(Ok(1)) if matches!(first, [b'G' | b'H']) => match accepted.stream.into_std() {
                 Ok(stream) => {
                     let handle = self.readers.clone();
-                    readers.lock().spawn_on(self.serve_reader(stream, accepted.peer, accepted.place), &handle);
+                    readers
+                        .lock()
+                        .spawn_on(self.serve_reader(stream, accepted.peer, accepted.place), &handle);
                 }
                 Err(error) => tracing::debug!(peer = %accepted.peer, %error, "a connection is lost"),
             },

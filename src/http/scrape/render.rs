@@ -144,6 +144,7 @@ fn render(snapshot: &Snapshot, metrics: &Metrics, kept: &mut Kept, kept_bytes_ma
     let start = Instant::now();
     let mut writer = Writer::default();
     let mut update = kept.update(snapshot, kept_bytes_max);
+    update.prepare();
     let pushed = update.families().into_iter().map(Held::Pushed);
     let mut held: Vec<Held<'_>> =
         pushed.chain(snapshot.push_times().into_iter().map(Held::OfGroups)).collect();

@@ -10,16 +10,22 @@ mod order;
 mod pages;
 
 use std::collections::{HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use crate::gateway::{Family, FamilyId, Snapshot};
 
 use family::FamilyText;
 use lines::Written;
 use pages::{At, Pages, Seen};
+
+/// For fewer new series than this another thread is not worth its start.
+const SERIES_PER_THREAD: usize = 20_000;
 
 /// What is kept of one scrape for the next.
 #[derive(Debug, Default)]
@@ -47,6 +53,8 @@ pub(super) struct Update<'k, 's> {
     bytes: usize,
     bytes_max: usize,
     written: Written,
+    /// Texts that are written already.
+    prepared: HashMap<FamilyId, Result<FamilyText, Unwritable>>,
 }
 
 /// A family could not be written.
@@ -68,7 +76,16 @@ impl Kept {
         });
         let changed = seen.changed_pages().flat_map(|page| page.families());
         let touched = changed.map(|family| family.id).collect();
-        Update { kept: self, seen, new, touched, bytes: 0, bytes_max, written: Written::default() }
+        Update {
+            kept: self,
+            seen,
+            new,
+            touched,
+            bytes: 0,
+            bytes_max,
+            written: Written::default(),
+            prepared: HashMap::new(),
+        }
     }
 
     /// The series that no kept text shows. Families that are new are added to what is kept.
@@ -126,22 +143,55 @@ impl Update<'_, '_> {
         self.kept.families.values().map(|kept| Arc::clone(&kept.family)).collect()
     }
 
+    /// Writes the texts of families with new series, on as many threads as there are processors, if there is
+    /// much to write. What is not written here is written when it is asked for.
+    pub(super) fn prepare(&mut self) {
+        let series: usize = self.new.values().map(Vec::len).sum();
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(series / SERIES_PER_THREAD);
+        if threads > 1 {
+            self.prepare_on(threads);
+        }
+    }
+
+    fn prepare_on(&mut self, threads: usize) {
+        let mut tasks: Vec<Task> = std::mem::take(&mut self.new)
+            .into_iter()
+            .filter_map(|(id, new)| {
+                Some(self.kept.families.get_mut(&id)?.task(new, self.touched.contains(&id)))
+            })
+            .collect();
+        // The largest ones first, so that none is left to one thread at the end.
+        tasks.sort_unstable_by_key(|task| task.new.len());
+        let (seen, tasks) = (&self.seen, Mutex::new(tasks));
+        let work = || {
+            let (mut done, mut written) = (Vec::new(), Written::default());
+            loop {
+                // A statement of its own: the lock must not be held while the family is written.
+                let task = tasks.lock().pop();
+                let Some(task) = task else { return done };
+                done.push((task.family.id, task.run(seen, &mut written)));
+            }
+        };
+        thread::scope(|scope| {
+            let others: Vec<_> =
+                (1..threads).filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
+            self.prepared.extend(work());
+            for other in others {
+                // Families that cannot be written do not get here; what else does ends the scrape.
+                self.prepared.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            }
+        });
+    }
+
     /// The text of a family, brought up to date, with or without its header. To be asked for once.
     pub(super) fn text(&mut self, family: &Family, with_header: bool) -> Result<Vec<Bytes>, Unwritable> {
         let kept = self.kept.families.get_mut(&family.id).ok_or(Unwritable)?;
-        // What fails half way is not kept.
-        let before = kept.text.take();
-        let new = self.new.remove(&family.id).unwrap_or_default();
-        let is_touched = self.touched.contains(&family.id);
-        let (seen, written) = (&self.seen, &mut self.written);
-        let write = AssertUnwindSafe(|| match before {
-            Some(mut text) => {
-                text.update(family, seen, &new, is_touched, written);
-                text
-            }
-            None => FamilyText::new(family, seen, &new, written),
-        });
-        let text = catch_unwind(write).map_err(|_| Unwritable)?;
+        let text = if let Some(prepared) = self.prepared.remove(&family.id) {
+            prepared?
+        } else {
+            let new = self.new.remove(&family.id).unwrap_or_default();
+            kept.task(new, self.touched.contains(&family.id)).run(&self.seen, &mut self.written)?
+        };
         let chunks = text.chunks(with_header).collect();
         if self.bytes.saturating_add(text.bytes()) <= self.bytes_max {
             self.bytes += text.bytes();
@@ -153,6 +203,35 @@ impl Update<'_, '_> {
     /// Ends it. All families have been asked for.
     pub(super) fn finish(self) {
         self.kept.pages.release(self.seen);
+    }
+}
+
+impl KeptFamily {
+    /// What is to be done about its text, which is taken out: what fails half way is not kept.
+    fn task(&mut self, new: Vec<At>, is_touched: bool) -> Task {
+        Task { family: Arc::clone(&self.family), before: self.text.take(), new, is_touched }
+    }
+}
+
+/// A text that is to be brought up to date.
+struct Task {
+    family: Arc<Family>,
+    before: Option<FamilyText>,
+    new: Vec<At>,
+    is_touched: bool,
+}
+
+impl Task {
+    fn run(self, seen: &Seen<'_>, written: &mut Written) -> Result<FamilyText, Unwritable> {
+        let Self { family, before, new, is_touched } = self;
+        let write = AssertUnwindSafe(|| match before {
+            Some(mut text) => {
+                text.update(&family, seen, &new, is_touched, written);
+                text
+            }
+            None => FamilyText::new(&family, seen, &new, written),
+        });
+        catch_unwind(write).map_err(|_| Unwritable)
     }
 }
 

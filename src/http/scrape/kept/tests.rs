@@ -16,12 +16,13 @@ struct Scraped {
     gateway: Gateway,
     kept: Kept,
     runtime: Runtime,
+    scrapes: usize,
 }
 
 impl Scraped {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        Self { gateway: testing::gateway(), kept: Kept::default(), runtime }
+        Self { gateway: testing::gateway(), kept: Kept::default(), runtime, scrapes: 0 }
     }
 
     fn push(&self, group: &str, body: &str) {
@@ -38,6 +39,11 @@ impl Scraped {
     fn scrape(&mut self, bytes_max: usize) -> Vec<Bytes> {
         let snapshot = self.gateway.snapshot();
         let mut update = self.kept.update(&snapshot, bytes_max);
+        self.scrapes += 1;
+        // Every other time beforehand and on several threads.
+        if self.scrapes.is_multiple_of(2) {
+            update.prepare_on(3);
+        }
         let mut families = update.families();
         families.sort_by(|a, b| a.name.cmp(&b.name));
         let chunks: Vec<Bytes> =
