@@ -34,7 +34,8 @@ def run(bench):
         "Latency of pushes beside scrapes",
         f"Small pushes at a fixed rate of {rate:,} per second, a tenth of the {maximum:,.0f} that the server took at "
         f"full speed, over {CONNECTIONS} connections, while {bench.stored:,} series are stored; without and with a "
-        f"client that scrapes all of them in a loop ({median([one.seconds for one in scrapes]):.2f} s for one scrape). "
+        f"client that scrapes all of them in a loop ({median([one.seconds for one in scrapes]):.2f} s for one scrape), and "
+        "drops what it gets without a copy: usually it would be on another machine. "
         "Latency is counted from the moment at which a push was due, so that a push that could not be sent in time "
         "counts with its wait.",
         [rows],
