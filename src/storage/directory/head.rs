@@ -3,11 +3,11 @@
 //! sled gives back an older or a torn state without an error when its file is damaged. The head stands in
 //! the same batch as the records it describes, so a state whose records do not add up to its head is not
 //! one that was committed.
+//!
+//! A head also says of which format it and all beside it is. Where it stands decides what the number means: the
+//! rows of each engine and the witness have formats of their own.
 
 use twox_hash::XxHash3_128;
-
-/// The format of the rows that this version writes, and the newest that it reads.
-pub(in crate::storage) const ROW_FORMAT: u32 = 1;
 
 /// Bytes of an encoded head without its check.
 const BODY_BYTES: usize = 4 + 8 + 8 + 16;
@@ -39,9 +39,9 @@ pub(in crate::storage) enum HeadError {
 impl Head {
     /// The bytes of the head: format, sequence, records and sum in little-endian order, then a check over
     /// them.
-    pub(in crate::storage) fn encode(&self) -> [u8; HEAD_BYTES] {
+    pub(in crate::storage) fn encode(&self, format: u32) -> [u8; HEAD_BYTES] {
         let mut bytes = [0; HEAD_BYTES];
-        bytes[0..4].copy_from_slice(&ROW_FORMAT.to_le_bytes());
+        bytes[0..4].copy_from_slice(&format.to_le_bytes());
         bytes[4..12].copy_from_slice(&self.sequence.to_le_bytes());
         bytes[12..20].copy_from_slice(&self.records.to_le_bytes());
         bytes[20..36].copy_from_slice(&self.sum.to_le_bytes());
@@ -50,26 +50,29 @@ impl Head {
         bytes
     }
 
-    /// Reads an encoded head. The check comes last in every format, so damage is told from a newer format.
-    pub(in crate::storage) fn decode(bytes: &[u8]) -> Result<Head, HeadError> {
+    /// Reads an encoded head of a format from 1 to `newest`, and says of which. The check comes last in every
+    /// format, so damage is told from a newer format.
+    pub(in crate::storage) fn decode(bytes: &[u8], newest: u32) -> Result<(u32, Head), HeadError> {
         let (body, check) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(HeadError::Damaged)?;
         if XxHash3_128::oneshot(body) != u128::from_le_bytes(*check) {
             return Err(HeadError::Damaged);
         }
         let (format, rest) = body.split_first_chunk::<4>().ok_or(HeadError::Damaged)?;
-        match u32::from_le_bytes(*format) {
-            ROW_FORMAT => {}
-            newer if newer > ROW_FORMAT => return Err(HeadError::Newer(newer)),
-            _ => return Err(HeadError::Damaged),
+        let format = u32::from_le_bytes(*format);
+        match format {
+            0 => return Err(HeadError::Damaged),
+            newer if newer > newest => return Err(HeadError::Newer(newer)),
+            _ => {}
         }
         let (sequence, rest) = rest.split_first_chunk::<8>().ok_or(HeadError::Damaged)?;
         let (records, rest) = rest.split_first_chunk::<8>().ok_or(HeadError::Damaged)?;
         let sum: &[u8; 16] = rest.try_into().map_err(|_| HeadError::Damaged)?;
-        Ok(Head {
+        let head = Head {
             sequence: u64::from_le_bytes(*sequence),
             records: u64::from_le_bytes(*records),
             sum: u128::from_le_bytes(*sum),
-        })
+        };
+        Ok((format, head))
     }
 }
 
@@ -90,19 +93,23 @@ mod tests {
 
     #[test]
     fn a_head_is_read_as_it_was_written() {
-        assert_eq!(Head::decode(&HEAD.encode()), Ok(HEAD));
+        for format in [1, 2] {
+            assert_eq!(Head::decode(&HEAD.encode(format), 2), Ok((format, HEAD)));
+        }
+        assert_eq!(Head::decode(&HEAD.encode(2), 1), Err(HeadError::Newer(2)));
+        assert_eq!(Head::decode(&HEAD.encode(0), 1), Err(HeadError::Damaged));
     }
 
     #[test]
     fn every_flipped_bit_is_seen() {
-        let good = HEAD.encode();
+        let good = HEAD.encode(1);
         for bit in 0..HEAD_BYTES * 8 {
             let mut bad = good;
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Head::decode(&bad), Err(HeadError::Damaged), "bit {bit}");
+            assert_eq!(Head::decode(&bad, 9), Err(HeadError::Damaged), "bit {bit}");
         }
         for length in 0..HEAD_BYTES {
-            assert_eq!(Head::decode(&good[..length]), Err(HeadError::Damaged), "length {length}");
+            assert_eq!(Head::decode(&good[..length], 9), Err(HeadError::Damaged), "length {length}");
         }
     }
 
@@ -112,7 +119,7 @@ mod tests {
         body.extend_from_slice(b"something that comes later");
         let check = XxHash3_128::oneshot(&body).to_le_bytes();
         body.extend_from_slice(&check);
-        assert_eq!(Head::decode(&body), Err(HeadError::Newer(9)));
+        assert_eq!(Head::decode(&body, 8), Err(HeadError::Newer(9)));
     }
 
     #[test]

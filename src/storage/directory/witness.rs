@@ -15,7 +15,10 @@ use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
 use super::fault::Fault;
-use super::head::{HEAD_BYTES, Head, HeadError, ROW_FORMAT};
+use super::head::{HEAD_BYTES, Head, HeadError};
+
+/// The format of the witness, which is the same for every engine.
+const WITNESS_FORMAT: u32 = 1;
 
 /// Two slots, in different blocks: a write that is cut spoils only the slot it goes to.
 const SLOT_BYTES: usize = 4096;
@@ -50,12 +53,14 @@ impl Witness {
         (&mut file).take(2 * SLOT_BYTES as u64).read_to_end(&mut bytes)?;
         let mut newest: Option<Head> = None;
         for slot in bytes.chunks(SLOT_BYTES) {
-            match Head::decode(slot.get(..HEAD_BYTES).unwrap_or_default()) {
-                Ok(head) if newest.is_none_or(|newest| newest.sequence < head.sequence) => {
+            match Head::decode(slot.get(..HEAD_BYTES).unwrap_or_default(), WITNESS_FORMAT) {
+                Ok((_, head)) if newest.is_none_or(|newest| newest.sequence < head.sequence) => {
                     newest = Some(head);
                 }
                 Ok(_) | Err(HeadError::Damaged) => {}
-                Err(HeadError::Newer(found)) => return Err(Fault::Newer { found, supported: ROW_FORMAT }),
+                Err(HeadError::Newer(found)) => {
+                    return Err(Fault::Newer { found, supported: WITNESS_FORMAT });
+                }
             }
         }
         let head = newest.ok_or_else(|| lost("is unreadable"))?;
@@ -65,7 +70,7 @@ impl Witness {
     /// Notes a commit that is durable.
     pub(in crate::storage) fn record(&self, head: Head) -> io::Result<()> {
         let slot = (head.sequence % 2) * SLOT_BYTES as u64;
-        self.file.write_all_at(&head.encode(), slot)
+        self.file.write_all_at(&head.encode(WITNESS_FORMAT), slot)
     }
 
     /// Makes the last note durable.

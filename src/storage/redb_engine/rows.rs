@@ -8,8 +8,11 @@ use redb::{
 
 use super::handle::fault_from;
 use crate::storage::directory::fault::Fault;
-use crate::storage::directory::head::{Head, HeadError, ROW_FORMAT, record_hash};
+use crate::storage::directory::head::{Head, HeadError, record_hash};
 use crate::storage::{Batch, Visitor};
+
+/// The format of the rows that this version writes, and the newest that it reads.
+const ROW_FORMAT: u32 = 1;
 
 /// The one table.
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
@@ -119,12 +122,13 @@ pub(super) fn copy(from: &Database, to: &Database, step_bytes: usize) -> Result<
 }
 
 fn put_head(table: &mut Table<'_, &'static [u8], &'static [u8]>, head: Head) -> Result<(), Fault> {
-    table.insert(HEAD_KEY, head.encode().as_slice()).map_err(fault_from)?;
+    table.insert(HEAD_KEY, head.encode(ROW_FORMAT).as_slice()).map_err(fault_from)?;
     Ok(())
 }
 
 fn decode_head(row: &[u8]) -> Result<Head, Fault> {
-    Head::decode(row).map_err(|error| match error {
+    let decoded = Head::decode(row, ROW_FORMAT).map(|(_, head)| head);
+    decoded.map_err(|error| match error {
         HeadError::Damaged => Fault::Damaged("its head record is unreadable".to_owned()),
         HeadError::Newer(found) => Fault::Newer { found, supported: ROW_FORMAT },
     })

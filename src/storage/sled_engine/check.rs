@@ -15,7 +15,7 @@ use std::path::Path;
 use super::fault::Fault;
 use super::handle;
 use super::head::Head;
-use super::rows::read_all;
+use super::read::read_all;
 use super::witness::compare;
 
 /// What a check has found in a sound store.

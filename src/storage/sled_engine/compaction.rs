@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::retire::Retiring;
+use super::rows::Writing;
 use super::successor::Successor;
 use super::{Failure, Open, SledEngine, layout};
 use crate::storage::{CommitError, Compaction};
@@ -114,9 +115,9 @@ impl SledEngine {
     }
 
     /// Writes to the copy, if there is one, what was committed to the store.
-    pub(super) fn mirror(&mut self, rows: Option<::sled::Batch>) {
-        let (Some(running), Some(rows)) = (&self.compactor.running, rows) else { return };
-        if let Err(fault) = running.successor.mirror(rows) {
+    pub(super) fn mirror(&mut self, writing: Option<Writing>) {
+        let (Some(running), Some(writing)) = (&self.compactor.running, writing) else { return };
+        if let Err(fault) = running.successor.mirror(writing) {
             self.end_compaction(&fault.reason());
         }
     }

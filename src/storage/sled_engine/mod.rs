@@ -3,7 +3,9 @@
 //! * **Durable.** sled's `flush` ends in `sync_file_range`, which promises nothing after a loss of power.
 //!   So a commit is one batch, a flush, and an `fdatasync` of the log through a file handle of our own.
 //!   Only then is it `Ok`.
-//! * **Checked.** Every batch carries a [head] that adds up all records, and a [witness]
+//! * **Cheap while small.** A small commit is one row, an entry of the [journal], which sled writes in one
+//!   round; a larger one, or one that finds the journal full, brings the rows of all records up to date.
+//! * **Checked.** Every commit carries a [head] that adds up all records, and a [witness]
 //!   beside the engine's files knows the last acknowledged commit. What does not fit both is refused, and
 //!   found out [on a copy](check).
 //! * **Excluded.** The directory has a [lock](layout) of our own, taken before sled looks at its files.
@@ -20,6 +22,9 @@
 mod check;
 mod compaction;
 mod handle;
+mod journal;
+mod ledger;
+mod read;
 mod retire;
 mod rows;
 mod successor;
@@ -34,7 +39,8 @@ use std::time::Duration;
 use check::Sound;
 pub use compaction::CompactionOptions;
 use compaction::Compactor;
-use rows::Ledger;
+use ledger::Ledger;
+use rows::Writing;
 
 use super::directory::disk::{self, Disk, SystemDisk};
 use super::directory::fault::{self, Fault};
@@ -126,11 +132,11 @@ impl SledEngine {
         .map_err(|fault| fault.into_open(path))
     }
 
-    fn write(&mut self, rows: ::sled::Batch, after: Head) -> Result<(), CommitError> {
+    fn write(&mut self, writing: Writing, after: Head) -> Result<(), CommitError> {
         let before = self.ledger.head();
         let open = self.open.as_ref().ok_or(CommitError::NotReopened)?;
         let written = guarded(|| {
-            open.db.apply_batch(rows).map_err(handle::fault_from)?;
+            writing.apply(&open.db)?;
             open.db.flush().map_err(handle::fault_from)
         });
         if let Err(fault) = written {
@@ -162,7 +168,7 @@ impl SledEngine {
             other => other?,
         };
         let open = self.open.insert(opened);
-        let ledger = rows::read_all(&open.db, &mut |_, _| {})?;
+        let ledger = read::read_all(&open.db, &mut |_, _| {})?;
         let head = ledger.head();
         if head != failure.before && head != failure.after {
             return Err(Fault::Damaged(format!(
@@ -185,7 +191,7 @@ impl Engine for SledEngine {
             path: self.path.clone(),
             reason: CommitError::NotReopened.to_string(),
         })?;
-        let ledger = rows::read_all(&open.db, visit).map_err(|fault| fault.into_load(&self.path))?;
+        let ledger = read::read_all(&open.db, visit).map_err(|fault| fault.into_load(&self.path))?;
         if ledger.head() != self.ledger.head() {
             let reason = "it has changed since it was opened".to_owned();
             return Err(LoadError::Damaged { path: self.path.clone(), reason });
@@ -200,14 +206,13 @@ impl Engine for SledEngine {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut staged = self.ledger.stage(batch);
-        let rows = staged.take_rows();
-        let mirrored = self.compactor.is_running().then(|| rows.clone());
-        if let Err(error) = self.write(rows, staged.head()) {
+        let (writing, change) = self.ledger.stage(batch);
+        let mirrored = self.compactor.is_running().then(|| writing.clone());
+        if let Err(error) = self.write(writing, change.head()) {
             self.end_compaction("the store has failed");
             return Err(error);
         }
-        self.ledger.apply(staged);
+        self.ledger.apply(change, batch);
         self.mirror(mirrored);
         Ok(())
     }
@@ -263,7 +268,7 @@ fn create(path: &Path, options: &SledOptions, lock: File) -> Result<SledEngine, 
     fs::DirBuilder::new().mode(0o700).create(&dir)?;
     let open = open_files(&dir, cache_bytes(options))?;
     guarded(|| {
-        open.db.apply_batch(rows::first_rows()).map_err(handle::fault_from)?;
+        open.db.apply_batch(rows::first()).map_err(handle::fault_from)?;
         open.db.flush().map_err(handle::fault_from)
     })?;
     let witness = Witness::create(&path.join(layout::WITNESS), disk)?;
@@ -292,7 +297,7 @@ fn open_existing(
         Err(fault) => return Err(fault),
     }
     let open = open_files(&dir, cache)?;
-    let ledger = rows::read_all(&open.db, &mut |_, _| {})?;
+    let ledger = read::read_all(&open.db, &mut |_, _| {})?;
     witness::compare(seen, ledger.head())?;
     // What a killed process has written may still be in the page cache alone, and is about to be shown to
     // the world.

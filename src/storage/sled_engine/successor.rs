@@ -3,7 +3,8 @@
 //! It is filled in steps, each of a bounded number of rows, in the order of the keys: first every row is
 //! copied, then every row is compared. Between the steps whatever is committed goes to both generations,
 //! whether the copy has come to its keys or not. So up to the key that a step has come to both hold the
-//! same rows, and after the last step everywhere.
+//! same rows, and after the last step everywhere. The rows of the journal are rows like the others: what is
+//! written as an entry goes to both as an entry, and stands for the same commit in both.
 //!
 //! Knows nothing of when this is worth while or of what becomes of the old generation. Invariant: nothing
 //! in the old generation is written, and nothing depends on the new one before it is [sealed](Successor::seal).
@@ -17,7 +18,8 @@ use super::fault::Fault;
 use super::guard::guarded;
 use super::handle;
 use super::head::Head;
-use super::{Open, layout, open_files, rows};
+use super::rows::Writing;
+use super::{Open, layout, open_files, read};
 
 /// A generation that is not in use yet.
 pub(super) struct Successor {
@@ -56,8 +58,8 @@ impl Successor {
     }
 
     /// Writes what was committed to the old generation, without a sync.
-    pub(super) fn mirror(&self, rows: ::sled::Batch) -> Result<(), Fault> {
-        guarded(|| self.open.db.apply_batch(rows).map_err(handle::fault_from))
+    pub(super) fn mirror(&self, writing: Writing) -> Result<(), Fault> {
+        guarded(|| writing.apply(&self.open.db))
     }
 
     /// Copies or compares rows of about `bytes_max` bytes and syncs what was written. Says whether both
@@ -83,7 +85,7 @@ impl Successor {
 
     /// Makes it as good as the generation in use: complete, with this head, and durable with its name.
     pub(super) fn seal(&self, store: &Path, head: Head, disk: &dyn Disk) -> Result<(), Fault> {
-        if guarded(|| rows::read_head(&self.open.db))? != head {
+        if guarded(|| read::read_head(&self.open.db))? != head {
             return Err(Fault::Damaged("the copy has another head than the store".to_owned()));
         }
         self.sync(disk)?;
