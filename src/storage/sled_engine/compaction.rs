@@ -103,6 +103,10 @@ impl SledEngine {
         let advanced = if self.compactor.is_running() {
             self.advance_compaction()
         } else if self.is_compaction_due() {
+            if let Err(fault) = self.demand_room_for_both() {
+                return Ok(self.give_up(&fault.reason()));
+            }
+            self.fold()?;
             self.begin_compaction().map(|()| false)
         } else {
             return Ok(Compaction::Idle);
@@ -158,11 +162,24 @@ impl SledEngine {
             && self.compactor.retiring.as_ref().is_none_or(Retiring::is_over)
     }
 
+    fn demand_room_for_both(&self) -> Result<(), Fault> {
+        // A log that is written once is less than twice as long as what is in it.
+        let needed = self.ledger.live_bytes().saturating_mul(2).saturating_add(SPARE_BYTES);
+        self.demand_room(needed)
+    }
+
+    /// Brings the rows up to date with the journal: what it has removed or replaced is not to be copied.
+    /// This writes to the store as a commit does, and fails as one does.
+    fn fold(&mut self) -> Result<(), CommitError> {
+        if let Some(rows) = self.ledger.fold() {
+            self.write(rows, self.ledger.head())?;
+            self.ledger.note_folded();
+        }
+        Ok(())
+    }
+
     fn begin_compaction(&mut self) -> Result<(), Fault> {
         let live_bytes = self.ledger.live_bytes();
-        // A log that is written once is less than twice as long as what is in it.
-        let needed = live_bytes.saturating_mul(2).saturating_add(SPARE_BYTES);
-        self.demand_room(needed)?;
         let successor = Successor::begin(&self.path, self.generation + 1, self.cache_bytes)?;
         let stored_bytes = super::allocated_bytes(&self.dir);
         tracing::info!(

@@ -104,16 +104,28 @@ impl Ledger {
         (Writing::Rows(self.rows(batch, &change)), change)
     }
 
+    /// What brings the rows up to date with the journal, where it is ahead of them. It commits nothing: the
+    /// head stays the same.
+    pub(super) fn fold(&self) -> Option<Writing> {
+        let change = Change { head: self.head, entries: Vec::new(), is_journaled: false };
+        (!self.pending.is_empty()).then(|| Writing::Rows(self.rows(&Batch::default(), &change)))
+    }
+
+    /// Notes that the rows have been brought up to date.
+    pub(super) fn note_folded(&mut self) {
+        self.pending.clear();
+        self.in_rows = self.head.sequence;
+        self.is_old = false;
+    }
+
     /// Takes over what a batch that landed has made of the store.
     pub(super) fn apply(&mut self, change: Change, batch: &Batch) {
+        self.head = change.head;
         if change.is_journaled {
             self.note_pending(&change, batch);
         } else {
-            self.pending.clear();
-            self.in_rows = change.head.sequence;
-            self.is_old = false;
+            self.note_folded();
         }
-        self.head = change.head;
         for (id, entry) in change.entries {
             self.live_bytes += entry.map_or(0, |entry| entry.bytes);
             let old = match entry {

@@ -4,6 +4,7 @@ mod compaction;
 mod contract;
 mod damage;
 mod full_disk;
+mod journal;
 mod opening;
 mod power_cut;
 mod shrinking;
@@ -24,6 +25,8 @@ trait Kept: Engine + Sized + 'static {
     const KIND: EngineKind;
     /// The file with the records, in the directory of the store's first generation.
     const FILE: &'static str;
+    /// The newest format of its rows.
+    const ROW_FORMAT: u32;
 
     /// Opens the store, with a disk of the test's.
     fn open_on(path: &Path, disk: Arc<dyn Disk>) -> Result<Self, OpenError>;
@@ -48,6 +51,7 @@ trait Kept: Engine + Sized + 'static {
 impl Kept for SledEngine {
     const KIND: EngineKind = EngineKind::Sled;
     const FILE: &'static str = "gen-1/db";
+    const ROW_FORMAT: u32 = 2;
 
     fn open_on(path: &Path, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
         SledEngine::open(path, &SledOptions { disk, ..SledOptions::default() })
@@ -67,6 +71,7 @@ impl Kept for SledEngine {
 impl Kept for RedbEngine {
     const KIND: EngineKind = EngineKind::Redb;
     const FILE: &'static str = "gen-1/redb";
+    const ROW_FORMAT: u32 = 1;
 
     fn open_on(path: &Path, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
         RedbEngine::open(path, &RedbOptions { disk, ..RedbOptions::default() })
@@ -149,8 +154,29 @@ fn key(number: usize) -> Vec<u8> {
     format!("node/page/{number:06}").into_bytes()
 }
 
-/// A batch like the gateway's: pages of about 3 KB, mostly overwritten, a few long ones, a few removed.
+/// A batch like the gateway's, small or large, one as often as the other.
 fn some_batch(chance: &mut Chance, keys: usize) -> Batch {
+    if chance.below(2) == 0 { small_batch(chance, keys) } else { large_batch(chance, keys) }
+}
+
+/// A few short pages, some of them removed; sled puts such a batch into its journal.
+fn small_batch(chance: &mut Chance, keys: usize) -> Batch {
+    let first = chance.below(keys);
+    let mut batch = Batch::default();
+    for number in first..=first + chance.below(3) {
+        match chance.below(6) {
+            0 => batch.remove(key(number % keys)),
+            _ => {
+                let length = chance.below(1_200);
+                batch.put(key(number % keys), chance.bytes(length));
+            }
+        }
+    }
+    batch
+}
+
+/// Pages of about 3 KB, mostly overwritten, a few long ones, a few removed.
+fn large_batch(chance: &mut Chance, keys: usize) -> Batch {
     let mut numbers: Vec<usize> = (0..=chance.below(12)).map(|_| chance.below(keys)).collect();
     numbers.sort_unstable();
     numbers.dedup();

@@ -5,13 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Chance, Kept, Records, apply, key, load, on_every_engine, some_batch};
+use super::{Chance, Kept, Records, apply, key, load, on_every_engine, small_batch, some_batch};
 use crate::storage::testing::{Cut, LosingDisk};
 use crate::storage::{Batch, Disk as _, Engine};
 
 on_every_engine!(
     no_acknowledged_commit_is_lost_while_the_store_grows_and_shrinks,
     no_acknowledged_commit_is_lost,
+    no_acknowledged_small_commit_is_lost,
     no_acknowledged_commit_is_lost_in_a_long_run,
     a_missing_sync_would_be_noticed,
     a_commit_in_flight_is_whole_or_not_there,
@@ -56,6 +57,31 @@ fn no_acknowledged_commit_is_lost<E: Kept>() {
         let mut engine = E::open_on(&path, disk.clone()).unwrap();
         assert!(load(&mut engine).unwrap() == records, "round {round}");
         commit_some(&mut engine, &mut records, &mut chance, 25);
+        let cut = if round % 3 == 0 { Cut::LosesAll } else { Cut::LosesSome(chance.next()) };
+        let next = dir.path().join(format!("store-{}", round + 1));
+        disk.cut(&path, &next, cut).unwrap();
+        drop(engine);
+        fs::remove_dir_all(&path).unwrap();
+        path = next;
+    }
+    assert!(found::<E>(&path, &disk).unwrap() == records);
+}
+
+/// The same, with small commits only, often more of them than sled's journal holds.
+fn no_acknowledged_small_commit_is_lost<E: Kept>() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(LosingDisk::default());
+    let mut chance = Chance(27);
+    let mut path = dir.path().join("store-0");
+    let mut records = Records::new();
+    for round in 0..30 {
+        let mut engine = E::open_on(&path, disk.clone()).unwrap();
+        assert!(load(&mut engine).unwrap() == records, "round {round}");
+        for _ in 0..=chance.below(40) {
+            let batch = small_batch(&mut chance, 60);
+            engine.commit(&batch).unwrap();
+            apply(&mut records, &batch);
+        }
         let cut = if round % 3 == 0 { Cut::LosesAll } else { Cut::LosesSome(chance.next()) };
         let next = dir.path().join(format!("store-{}", round + 1));
         disk.cut(&path, &next, cut).unwrap();
