@@ -17,7 +17,7 @@ use crate::support::process::scratch;
 use crate::support::samples::value;
 
 /// All formats, of which there must be fixtures; the newest is what is written today.
-const FORMATS: [&str; 2] = ["store-v1", "store-v2"];
+const FORMATS: [&str; 3] = ["store-v1", "store-v2", "store-v3"];
 
 /// Pushes under `--push.untyped=by_suffix`, so that there are untyped metrics of both kinds. Every variant
 /// of a state is among what they leave.
