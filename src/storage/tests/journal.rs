@@ -118,9 +118,10 @@ fn commits_of_all_sizes_equal_a_model_after_each_of_them() {
         let mut records = Records::new();
         let mut in_rows = 0;
         for round in 0..40 {
-            let batch = match chance.below(10) < large_of_ten {
-                true => large_batch(&mut chance, 20),
-                false => small_batch(&mut chance, 20),
+            let batch = if chance.below(10) < large_of_ten {
+                large_batch(&mut chance, 20)
+            } else {
+                small_batch(&mut chance, 20)
             };
             let mut engine = open(&path);
             assert!(load(&mut engine).unwrap() == records, "round {round}");
@@ -128,9 +129,9 @@ fn commits_of_all_sizes_equal_a_model_after_each_of_them() {
             apply(&mut records, &batch);
             assert!(load(&mut engine).unwrap() == records, "round {round}");
             if round % 2 == 0 {
-                close(engine)
+                close(engine);
             } else {
-                drop(engine)
+                drop(engine);
             }
             let (head, entries) = sequences(&rows(&path));
             stale += usize::from(entries.iter().any(|entry| *entry <= head));

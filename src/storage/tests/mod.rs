@@ -164,12 +164,11 @@ fn small_batch(chance: &mut Chance, keys: usize) -> Batch {
     let first = chance.below(keys);
     let mut batch = Batch::default();
     for number in first..=first + chance.below(3) {
-        match chance.below(6) {
-            0 => batch.remove(key(number % keys)),
-            _ => {
-                let length = chance.below(1_200);
-                batch.put(key(number % keys), chance.bytes(length));
-            }
+        if chance.below(6) == 0 {
+            batch.remove(key(number % keys));
+        } else {
+            let length = chance.below(1_200);
+            batch.put(key(number % keys), chance.bytes(length));
         }
     }
     batch
