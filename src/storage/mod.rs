@@ -43,7 +43,7 @@ pub use error::{CommitError, LoadError, OpenError};
 pub use kind::EngineKind;
 pub use memory::{MemoryEngine, NoEngine};
 pub use redb_engine::{Proportion, RedbEngine, RedbOptions};
-pub use sled_engine::{CompactionOptions, SledEngine, SledOptions};
+pub use sled_engine::{CompactionOptions, JournalOptions, SledEngine, SledOptions};
 
 /// What [`Engine::load`] calls for each record, with its key and value.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) + 'v;

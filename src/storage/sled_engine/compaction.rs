@@ -11,7 +11,6 @@
 //! * A crash leaves one generation named and sound; the other is removed at the next start.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -155,9 +154,8 @@ impl SledEngine {
 
     fn is_compaction_due(&self) -> bool {
         let Some(open) = &self.open else { return false };
-        let log_bytes = open.log.metadata().map_or(0, |metadata| metadata.blocks() * 512);
         let in_proportion = self.ledger.live_bytes().saturating_mul(self.compaction.times_live);
-        log_bytes > self.compaction.log_bytes_min.max(in_proportion)
+        open.log_bytes() > self.compaction.log_bytes_min.max(in_proportion)
             && self.compactor.not_before.is_none_or(|instant| Instant::now() >= instant)
             && self.compactor.retiring.as_ref().is_none_or(Retiring::is_over)
     }

@@ -27,6 +27,26 @@ pub(super) const SLOTS: u8 = 16;
 /// a file of its own (see [`CHUNK_BYTES`](super::rows::CHUNK_BYTES)).
 pub(super) const ENTRY_BYTES_MAX: usize = 4 * 1024;
 
+/// When small commits go into the journal.
+///
+/// What the journal holds is written twice, and soon of no use in its first place. sled makes room by
+/// moving a page with every tenth change, so it falls behind where much is written with few changes:
+/// in a store that is overwritten at random the log comes to 7 times the records, where without a
+/// journal it comes to 5 times. So a log that is both long and out of proportion gets no entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalOptions {
+    /// With a log up to this length in bytes they always do.
+    pub log_bytes_min: u64,
+    /// With a log of up to this many times the bytes of the records they do.
+    pub times_live: u64,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        JournalOptions { log_bytes_min: 64 << 20, times_live: 4 }
+    }
+}
+
 /// Bytes of the hash that ends an entry.
 const HASH_BYTES: usize = 16;
 /// What stands before a removal, and before a value.

@@ -92,10 +92,12 @@ impl Ledger {
         self.live_bytes
     }
 
-    /// Works out what to write for a batch. Changes nothing here: the batch may fail.
-    pub(super) fn stage(&self, batch: &Batch) -> (Writing, Change) {
+    /// Works out what to write for a batch. Changes nothing here: the batch may fail. `may_journal` says
+    /// whether an entry of the journal will do where there is a slot for it.
+    pub(super) fn stage(&self, batch: &Batch, may_journal: bool) -> (Writing, Change) {
         let mut change = self.change(batch);
-        if self.has_free_slot()
+        if may_journal
+            && self.has_free_slot()
             && let Some(entry) = journal::encode(change.head, batch)
         {
             change.is_journaled = true;

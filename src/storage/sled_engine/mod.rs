@@ -31,7 +31,7 @@ mod successor;
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,7 @@ use std::time::Duration;
 use check::Sound;
 pub use compaction::CompactionOptions;
 use compaction::Compactor;
+pub use journal::JournalOptions;
 use ledger::Ledger;
 use rows::Writing;
 
@@ -64,6 +65,8 @@ pub struct SledOptions {
     pub disk: Arc<dyn Disk>,
     /// When the store is copied because it takes too much room.
     pub compaction: CompactionOptions,
+    /// When a small commit is an entry of the journal.
+    pub journal: JournalOptions,
 }
 
 impl Default for SledOptions {
@@ -72,6 +75,7 @@ impl Default for SledOptions {
             cache_bytes: 16 << 20,
             disk: Arc::new(SystemDisk),
             compaction: CompactionOptions::default(),
+            journal: JournalOptions::default(),
         }
     }
 }
@@ -85,6 +89,7 @@ pub struct SledEngine {
     dir: PathBuf,
     compaction: CompactionOptions,
     compactor: Compactor,
+    journal: JournalOptions,
     cache_bytes: u64,
     disk: Arc<dyn Disk>,
     witness: Witness,
@@ -101,6 +106,13 @@ pub struct SledEngine {
 struct Open {
     db: ::sled::Db,
     log: File,
+}
+
+impl Open {
+    /// Bytes that the log takes on disk.
+    fn log_bytes(&self) -> u64 {
+        self.log.metadata().map_or(0, |metadata| metadata.blocks() * 512)
+    }
 }
 
 /// A commit of which it is not known whether it landed.
@@ -130,6 +142,13 @@ impl SledEngine {
             Kind::Store(generation) => open_existing(path, generation, options, lock),
         }
         .map_err(|fault| fault.into_open(path))
+    }
+
+    /// Whether the log is short enough for what a journal adds to it.
+    fn may_journal(&self) -> bool {
+        let in_proportion = self.ledger.live_bytes().saturating_mul(self.journal.times_live);
+        let log_bytes_max = self.journal.log_bytes_min.max(in_proportion);
+        self.open.as_ref().is_some_and(|open| open.log_bytes() <= log_bytes_max)
     }
 
     fn write(&mut self, writing: Writing, after: Head) -> Result<(), CommitError> {
@@ -206,7 +225,7 @@ impl Engine for SledEngine {
         if batch.is_empty() {
             return Ok(());
         }
-        let (writing, change) = self.ledger.stage(batch);
+        let (writing, change) = self.ledger.stage(batch, self.may_journal());
         let mirrored = self.compactor.is_running().then(|| writing.clone());
         if let Err(error) = self.write(writing, change.head()) {
             self.end_compaction("the store has failed");
@@ -326,6 +345,7 @@ fn assemble(
         dir: layout::generation_dir(path, generation),
         compaction: options.compaction,
         compactor: Compactor::default(),
+        journal: options.journal,
         cache_bytes: cache_bytes(options),
         disk: Arc::clone(&options.disk),
         witness,

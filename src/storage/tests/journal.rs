@@ -7,7 +7,7 @@ use super::{
     Chance, Kept as _, Records, apply, close, key, large_batch, load, open_sled, plant, small_batch, tree,
 };
 use crate::storage::directory::head::{Head, HeadError};
-use crate::storage::{Batch, Engine as _, OpenError, SledEngine};
+use crate::storage::{Batch, Engine as _, JournalOptions, OpenError, SledEngine, SledOptions};
 
 /// How many commits the journal holds.
 const SLOTS: usize = 16;
@@ -194,6 +194,26 @@ fn a_full_journal_goes_into_the_rows_with_the_next_commit() {
     let found = rows(&path);
     assert_eq!(found.keys().filter(|key| key[0] == 1).count(), SLOTS + 1);
     assert_eq!(sequences(&found), (17, (1..=16).collect()));
+}
+
+/// The log takes its time to become long, so the test moves the bounds.
+#[test]
+fn a_log_that_is_long_and_out_of_proportion_gets_no_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let limited = JournalOptions { log_bytes_min: 0, times_live: 4 };
+    let commit = |journal: JournalOptions, batch: &Batch| {
+        let options = SledOptions { journal, ..SledOptions::default() };
+        let mut engine = SledEngine::open(&path, &options).unwrap();
+        engine.commit(batch).unwrap();
+        close(engine);
+        sequences(&rows(&path)).0
+    };
+    assert_eq!(commit(limited, &put(1, 10)), 1, "a log of some kilobytes for ten bytes");
+    assert_eq!(commit(JournalOptions::default(), &put(1, 20)), 1, "it is short");
+    assert_eq!(commit(limited, &put(1, 30)), 3);
+    assert_eq!(commit(limited, &put(2, 2_000_000)), 4);
+    assert_eq!(commit(limited, &put(1, 40)), 4, "it is in proportion");
 }
 
 #[test]
