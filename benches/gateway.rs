@@ -14,7 +14,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use futures_util::future::join_all;
 use tallygate::exposition::text;
-use tallygate::gateway::{Gateway, Options, PushError, Submitted, SystemClock};
+use tallygate::gateway::{Gateway, Options, PushError, Repeat, Submitted, SystemClock};
 use tallygate::model::{Families, GroupingKey};
 use tallygate::storage::{Engine, MemoryEngine, SledEngine, SledOptions};
 use tallygate::telemetry::Metrics;
@@ -153,6 +153,52 @@ fn push_at_once_to_sled(bencher: Bencher<'_, '_>, writers: usize) {
     let gateway = open(Box::new(engine));
     push_at_once(bencher, &gateway, writers);
     runtime().block_on(gateway.stop()).expect("everything can be written");
+}
+
+/// What a job of many pushes: 50 counters and 5 histograms of 12 buckets, each number given by its place
+/// among the numbers.
+fn numbered_body(number: impl Fn(usize) -> usize) -> (String, usize) {
+    let mut numbers = (0..).map(number);
+    let mut next = || numbers.next().expect("there is always another one");
+    let mut out = "# TYPE events_total counter\n".to_owned();
+    for i in 0..50 {
+        writeln!(out, "events_total{{host=\"host-{i}\"}} {}", next()).unwrap();
+    }
+    out.push_str("# TYPE d_seconds histogram\n");
+    for i in 0..5 {
+        for bound in (1..12).map(|bound| bound.to_string()).chain(["+Inf".to_owned()]) {
+            writeln!(out, "d_seconds_bucket{{handler=\"/{i}\",le=\"{bound}\"}} {}", next()).unwrap();
+        }
+        writeln!(out, "d_seconds_sum{{handler=\"/{i}\"}} {}", next()).unwrap();
+    }
+    (out, 50 + 5 * 13)
+}
+
+/// Pushes that repeat earlier ones, 80 at one time, each to another of 1,000 groups.
+#[divan::bench]
+fn push_repeats_to_many_groups(bencher: Bencher<'_, '_>) {
+    const GROUPS: usize = 1_000;
+    const AT_ONCE: usize = 80;
+    let (gateway, runtime) = (in_memory(), runtime());
+    let (body, numbers) = numbered_body(|place| place);
+    let places = text::parse(body.as_bytes()).expect("the body is well formed");
+    let numbers: Vec<f64> = (0..numbers).map(|place| if place < 50 { 1.5 } else { 3.0 }).collect();
+    let begin = |group| {
+        let key = key(group);
+        runtime.block_on(merge(&gateway, &key, &places, body.len())).expect("it is accepted");
+        gateway.learn(&key, &places).expect("all of its series are there")
+    };
+    let repeats: Vec<Repeat> = (0..GROUPS).map(begin).collect();
+    let mut round = repeats.iter().cycle();
+    bencher.counter(ItemsCount::new(AT_ONCE)).bench_local(|| {
+        let pushes = round.by_ref().take(AT_ONCE).map(|repeat| {
+            let push = gateway.repeat(repeat, &numbers, body.len()).expect("the store works");
+            gateway.submit(push.expect("nothing has changed"))
+        });
+        let pushes: Vec<_> = pushes.collect();
+        let outcomes = runtime.block_on(join_all(pushes));
+        assert!(outcomes.iter().all(Result::is_ok), "all are accepted");
+    });
 }
 
 /// A gateway that holds so many series in groups of 100.
