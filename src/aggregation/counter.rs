@@ -23,6 +23,12 @@ impl Counter {
         self.0.is_saturated()
     }
 
+    /// Appends the total to a record.
+    #[inline]
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+
     pub(super) fn combine(&mut self, other: &Self) {
         self.0.combine(&other.0);
     }

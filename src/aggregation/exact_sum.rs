@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::encoding::append;
 use super::wide::Wide;
 
 /// Beyond this the error-free addition of two numbers could overflow.
@@ -31,6 +32,7 @@ impl Default for ExactSum {
 
 impl ExactSum {
     /// Adds a finite number.
+    #[inline]
     pub(crate) fn add(&mut self, value: f64) {
         debug_assert!(value.is_finite());
         match &mut self.0 {
@@ -47,6 +49,21 @@ impl ExactSum {
                 wide.add(value);
                 self.narrow();
             }
+        }
+    }
+
+    /// Appends the sum to a record.
+    #[inline]
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        match &self.0 {
+            Repr::Pair { high, low } => {
+                // The first byte says that it is a pair. One write: there are many sums.
+                let mut bytes = [0; 1 + 8 + 8];
+                bytes[1..9].copy_from_slice(&high.to_le_bytes());
+                bytes[9..].copy_from_slice(&low.to_le_bytes());
+                out.extend_from_slice(&bytes);
+            }
+            Repr::Wide(_) => append(out, self),
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Bucket, Defect, Histogram as Pushed, Value};
 
+use super::encoding::append_integer;
 use super::error::{ValueError, count, finite};
 use super::exact_sum::ExactSum;
 
@@ -111,16 +112,28 @@ fn as_float(count: u64) -> f64 {
 }
 
 /// All observations so far.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// By bound, each bound once, `+Inf` last; the counts are not cumulative, and saturate.
-    buckets: Vec<(f64, u64)>,
+    buckets: Box<[(f64, u64)]>,
     sum: ExactSum,
+}
+
+impl Clone for Histogram {
+    fn clone(&self) -> Self {
+        Self { buckets: self.buckets.clone(), sum: self.sum.clone() }
+    }
+
+    /// Allocates nothing where there are as many buckets.
+    fn clone_from(&mut self, source: &Self) {
+        self.buckets.clone_from(&source.buckets);
+        self.sum.clone_from(&source.sum);
+    }
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: vec![(f64::INFINITY, 0)], sum: ExactSum::default() }
+        Self { buckets: Box::new([(f64::INFINITY, 0)]), sum: ExactSum::default() }
     }
 }
 
@@ -167,6 +180,16 @@ impl Histogram {
         self.buckets.iter().try_fold(0_u64, |total, (_, count)| total.checked_add(*count)).is_none()
     }
 
+    /// Appends the observations to a record.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        append_integer(out, self.buckets.len() as u64);
+        for (bound, count) in &self.buckets {
+            out.extend_from_slice(&bound.to_le_bytes());
+            append_integer(out, *count);
+        }
+        self.sum.encode(out);
+    }
+
     pub(super) fn combine(&mut self, other: &Self) {
         self.sum.combine(&other.sum);
         self.add(&other.buckets);
@@ -199,7 +222,7 @@ impl Histogram {
             debug_assert!(total >= count);
             union.push((bound, total));
         }
-        self.buckets = union;
+        self.buckets = union.into();
         saturated
     }
 
@@ -312,7 +335,7 @@ mod tests {
     #[test]
     fn counts_saturate_and_stay_consistent() {
         let mut histogram =
-            Histogram { buckets: vec![(1.0, u64::MAX - 1), (INF, 5)], ..Histogram::default() };
+            Histogram { buckets: Box::new([(1.0, u64::MAX - 1), (INF, 5)]), ..Histogram::default() };
         let more = HistogramContribution::new(&pushed(&[(1.0, 3.0), (INF, 4.0)], None)).unwrap();
         assert!(histogram.absorb(&more));
         let shown = shown(&histogram);
@@ -322,7 +345,8 @@ mod tests {
     #[test]
     fn a_total_that_saturates_is_told_even_where_no_bucket_does() {
         let half = 1 << 63;
-        let mut histogram = Histogram { buckets: vec![(1.0, half), (INF, half - 2)], ..Histogram::default() };
+        let mut histogram =
+            Histogram { buckets: Box::new([(1.0, half), (INF, half - 2)]), ..Histogram::default() };
         let one = HistogramContribution::new(&pushed(&[(1.0, 1.0), (INF, 1.0)], None)).unwrap();
         assert!(!histogram.absorb(&one), "it is just what a count can hold");
         assert!(histogram.absorb(&one));

@@ -4,10 +4,12 @@
 //! any grouping gives the same state. One file for each type, with one outline: make a contribution of a
 //! pushed value, absorb it, combine two states, expose.
 //!
-//! Knows nothing of formats, storage or clocks; a push's [`Stamp`](crate::model::Stamp) is an argument.
+//! Knows nothing of formats that are pushed or shown, of storage or of clocks; a push's
+//! [`Stamp`](crate::model::Stamp) is an argument.
 
 mod contribution;
 mod counter;
+mod encoding;
 mod error;
 mod exact_sum;
 mod gauge;

@@ -14,7 +14,7 @@ use super::untyped::Untyped;
 
 /// The state of one output series: an element of a commutative monoid. There is one for each series in
 /// memory, so what is large is boxed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub enum State {
     /// A counter.
     Counter(Counter),
@@ -26,6 +26,28 @@ pub enum State {
     Histogram(Box<Histogram>),
     /// A summary.
     Summary(Box<Summary>),
+}
+
+impl Clone for State {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Counter(counter) => Self::Counter(counter.clone()),
+            Self::Gauge(gauge) => Self::Gauge(*gauge),
+            Self::Untyped(untyped) => Self::Untyped(untyped.clone()),
+            Self::Histogram(histogram) => Self::Histogram(histogram.clone()),
+            Self::Summary(summary) => Self::Summary(summary.clone()),
+        }
+    }
+
+    /// Allocates nothing where both are histograms with as many buckets.
+    #[inline]
+    fn clone_from(&mut self, source: &Self) {
+        match (self, source) {
+            (Self::Histogram(own), Self::Histogram(source)) => own.clone_from(source),
+            (Self::Counter(own), Self::Counter(source)) => own.clone_from(source),
+            (own, source) => *own = source.clone(),
+        }
+    }
 }
 
 /// What absorbing a contribution has come to.
@@ -88,6 +110,10 @@ impl State {
         let (Self::Histogram(own), Contribution::Histogram(pushed)) = (self, contribution) else {
             return Ok(());
         };
+        // All have +Inf. Most are so far from the limit that the bounds need not be looked at.
+        if own.bounds() + pushed.bounds() - 1 <= bounds_max {
+            return Ok(());
+        }
         let found = own.bounds_with(pushed);
         if found <= bounds_max || found == own.bounds() {
             Ok(())

@@ -4,7 +4,6 @@
 //! What is not durable was never visible (with durability `always`): a batch that cannot be committed is
 //! dropped, and nothing has to be undone.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -24,8 +23,9 @@ use super::publish::{self, Sink as _};
 use super::record::RecordKey;
 use super::rejection::{Rejection, Unavailable};
 use super::resolve::{KnownSeries, ResolvedPush};
+use super::spares::Spares;
 use super::staging::Staging;
-use super::writes::{Notes, Numbers, Writes};
+use super::writes::{Notes, Numbers, RecordKeys, Writes};
 
 /// Pages that one commit writes at most, give or take those of one push.
 const PAGES_PER_COMMIT_MAX: usize = 1_000;
@@ -99,7 +99,8 @@ pub(crate) struct Committer {
     queue: mpsc::Receiver<Request>,
     /// Records whose committed state is not in the store yet, or may not be: after a failed commit, and
     /// with a durability other than `always`.
-    unwritten: HashSet<RecordKey>,
+    unwritten: RecordKeys,
+    spares: Spares,
     /// The numbers that records in the store may carry.
     stored: Numbers,
     /// When what is unwritten is to be written.
@@ -128,7 +129,8 @@ impl Committer {
             engine,
             ledger,
             queue,
-            unwritten: HashSet::new(),
+            unwritten: RecordKeys::default(),
+            spares: Spares::default(),
             stored,
             write_at: None,
             retry_after: None,
@@ -197,7 +199,7 @@ impl Committer {
         let mut stop = None;
         let mut requests = requests.drain(..).peekable();
         while requests.peek().is_some() {
-            let mut staging = Staging::default();
+            let mut staging = Staging::with_capacity(requests.len());
             let mut replies = Replies::default();
             for request in requests.by_ref() {
                 match request {
@@ -230,7 +232,8 @@ impl Committer {
         let outcome = match admit(&self.shared, &committed, &mut self.ledger, staging, push) {
             Ok(plan) => {
                 let now = Stamp(self.shared.clock.now_ns());
-                let (saturated, spent) = staging.apply(&mut self.ledger, &committed, &key, plan, now);
+                let (saturated, spent) =
+                    staging.apply(&mut self.ledger, &mut self.spares, &committed, &key, plan, now);
                 self.metrics.saturated_values.add(saturated as u64);
                 PushReply::Applied(spent)
             }
@@ -278,7 +281,7 @@ impl Committer {
                     self.metrics.commit_requests.observe(replies.count());
                 }
                 replies.send();
-                drop(replaced);
+                self.spares.take_in(replaced);
             }
             Err(error) => replies.fail(&Unavailable::Storage { reason: error.to_string() }),
         }
@@ -302,7 +305,7 @@ impl Committer {
         if staging.is_empty() && !has_remains {
             return Ok(());
         }
-        let mut writes = Writes::default();
+        let mut writes = Writes::with_capacity(staging.pages_touched);
         publish::records(&self.shared, &self.ledger, staging, &mut writes);
         for key in self.loose_records() {
             let value = publish::committed_record(&self.shared, &self.ledger, &key);
@@ -356,7 +359,7 @@ impl Committer {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        let mut writes = Writes::default();
+        let mut writes = Writes::with_capacity(self.unwritten.len());
         for key in self.unwritten.iter().cloned() {
             let value = publish::committed_record(&self.shared, &self.ledger, &key);
             writes.add_unless_there(key, value);

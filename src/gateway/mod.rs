@@ -25,6 +25,8 @@ mod repeat;
 mod resolve;
 mod restore;
 mod snapshot;
+mod spares;
+mod staged_pages;
 mod staging;
 mod writes;
 

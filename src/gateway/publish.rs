@@ -62,7 +62,7 @@ fn group_records(staged: &StagedGroup, sink: &mut impl Sink) {
     if staged.is_new || staged.pages.is_empty() {
         sink.put(RecordKey::Group(id), || record::encode_group(&staged.group.key, staged.times));
     }
-    for (&number, page) in &staged.pages {
+    for (number, page) in staged.pages.iter() {
         if page.layout_changed {
             sink.put(RecordKey::Layout(id, number), || record::encode_layout(&page.page.layout));
         }
@@ -153,26 +153,23 @@ fn publish_family(ledger: &mut Ledger, staging: &Staging, staged: &StagedFamily)
 }
 
 fn publish_index(shared: &Shared, staged: &StagedGroup) {
-    let grows = !staged.families.is_empty();
-    if !grows {
-        return;
-    }
+    let Some(growth) = &staged.growth else { return };
     let mut index = staged.group.index.write();
-    for (&number, page) in &staged.pages {
+    for (number, page) in staged.pages.iter() {
         if page.layout_changed {
             index.set_layout(&shared.hasher, number, &page.page.layout);
         }
     }
-    for family in staged.families.values() {
+    for family in growth.families.values() {
         index.set_family(family.clone());
     }
-    index.shared_page = staged.shared_page;
+    index.shared_page = growth.shared_page;
 }
 
 fn new_entry(staged: StagedGroup) -> GroupEntry {
     GroupEntry {
         group: staged.group,
-        pages: staged.pages.into_values().map(|page| Arc::new(page.page)).collect(),
+        pages: staged.pages.into_iter().map(|(_, page)| Arc::new(page)).collect(),
         series: staged.series,
         times: staged.times,
     }
@@ -210,8 +207,8 @@ impl Committed {
         self.pages += staged.page_count - entry.pages.len();
         entry.series = staged.series;
         entry.times = staged.times;
-        for (number, page) in staged.pages {
-            let page = Arc::new(page.page);
+        for (number, page) in staged.pages.into_iter() {
+            let page = Arc::new(page);
             match entry.pages.get_mut(number) {
                 Some(old) => replaced.push(std::mem::replace(old, page)),
                 None => entry.pages.push(page),

@@ -170,7 +170,9 @@ pub(crate) fn encode_layout(layout: &PageLayout) -> Vec<u8> {
 
 pub(crate) fn encode_page(page: &Page, times: PushTimes) -> Vec<u8> {
     let bytes_max = page.values.iter().map(State::weight).sum();
-    versioned_with_capacity(bytes_max, &(times, &page.values))
+    let mut bytes = versioned_with_capacity(bytes_max, &(times, page.values.len()));
+    page.values.iter().for_each(|state| state.encode(&mut bytes));
+    bytes
 }
 
 pub(crate) fn encode_failure(key: &GroupingKey, time: Stamp) -> Vec<u8> {

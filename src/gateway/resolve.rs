@@ -79,7 +79,8 @@ pub(crate) fn resolve(
 
     let group = shared.committed.read().groups.get(key).map(|entry| Arc::clone(&entry.group));
     let mut push = ResolvedPush {
-        key: Arc::clone(key),
+        // The group's own, where there is one: that it is the same is then seen without comparing labels.
+        key: Arc::clone(group.as_ref().map_or(key, |group| &group.key)),
         group: group.clone(),
         known: Vec::with_capacity(families.series_count()),
         helps: Vec::new(),

@@ -1,7 +1,8 @@
 //! What a batch of requests would change, beside what is committed: nothing of it is visible, and
 //! dropping it undoes it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
@@ -17,6 +18,8 @@ use super::layout::PageLayout;
 use super::ledger::{Ledger, NewShapes};
 use super::page::{Page, SLOTS_PER_PAGE, SlotRef};
 use super::resolve::KnownSeries;
+use super::spares::Spares;
+use super::staged_pages::{StagedPage, StagedPages};
 
 /// A family with this many series in one group gets pages of its own there; smaller ones share pages.
 pub(crate) const OWN_PAGES_FROM: usize = SLOTS_PER_PAGE / 2;
@@ -53,20 +56,21 @@ pub(crate) enum StagedFate {
 pub(crate) struct StagedGroup {
     pub(crate) group: Arc<Group>,
     pub(crate) is_new: bool,
-    pub(crate) pages: BTreeMap<usize, StagedPage>,
+    pub(crate) pages: StagedPages,
     pub(crate) page_count: usize,
+    pub(crate) series: usize,
+    pub(crate) times: PushTimes,
+    /// What new series change; `None` as long as there are none, which is nearly always so.
+    pub(crate) growth: Option<Box<Growth>>,
+}
+
+/// What new series change in their group.
+#[derive(Default)]
+pub(crate) struct Growth {
     pub(crate) shared_page: Option<usize>,
     pub(crate) families: HashMap<Arc<str>, FamilyInGroup>,
     /// The series that are not in the group's index yet.
     added: HashMap<(FamilyId, LabelSet), SlotRef>,
-    pub(crate) series: usize,
-    pub(crate) times: PushTimes,
-}
-
-/// A page as the batch would leave it.
-pub(crate) struct StagedPage {
-    pub(crate) page: Page,
-    pub(crate) layout_changed: bool,
 }
 
 /// A family that is new, that gets a holder, or whose HELP changes.
@@ -78,6 +82,12 @@ pub(crate) struct StagedFamily {
 }
 
 impl Staging {
+    /// Nothing yet, with room for the groups of so many requests.
+    pub(crate) fn with_capacity(requests: usize) -> Self {
+        let groups = HashMap::with_capacity_and_hasher(requests, DefaultHashBuilder::default());
+        Self { groups, ..Self::default() }
+    }
+
     /// Whether it would change nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.groups.is_empty() && self.forgotten_failures.is_empty()
@@ -110,6 +120,7 @@ impl Staging {
     pub(crate) fn apply(
         &mut self,
         ledger: &mut Ledger,
+        spares: &mut Spares,
         committed: &Committed,
         key: &Arc<GroupingKey>,
         plan: Plan,
@@ -117,26 +128,25 @@ impl Staging {
     ) -> (usize, Vec<KnownSeries>) {
         let stamp = ledger.last_stamp.next(now.0);
         ledger.last_stamp = stamp;
-        self.stage_group(ledger, committed, key);
         for (family, help) in plan.helps {
             self.stage_family(&family).help = Some(help);
         }
-        let mut saturated = 0;
-        let Some(StagedFate::Lives(group)) = self.groups.get_mut(key) else {
-            unreachable!("the group was staged just before");
-        };
+        let entry = committed.groups.get(key);
+        let group = self.stage_group(ledger, entry, key);
+        let entry = entry.filter(|_| !group.is_new);
         group.times = PushTimes { push_time: now, last_stamp: stamp };
-        let entry = committed.groups.get(key).filter(|_| !group.is_new);
         let pages_before = group.pages.len();
+        let mut saturated = 0;
         for of_page in plan.absorb.chunk_by(|a, b| a.slot.page() == b.slot.page()) {
-            let values = &mut group.page_mut(entry, of_page[0].slot.page()).page.values;
+            let page = group.page_mut(entry, of_page[0].slot.page(), |page| spares.copy(page));
             for KnownSeries { slot, contribution, .. } in of_page {
-                saturated += usize::from(values[slot.slot()].absorb(contribution, stamp).saturated);
+                let absorbed = page.page.values[slot.slot()].absorb(contribution, stamp);
+                saturated += usize::from(absorbed.saturated);
             }
         }
         self.pages_touched += group.pages.len() - pages_before;
         for family in plan.families {
-            self.apply_family(ledger, committed, key, family, stamp);
+            self.apply_family(ledger, entry, key, family, stamp);
         }
         (saturated, plan.absorb)
     }
@@ -152,24 +162,34 @@ impl Staging {
         true
     }
 
-    fn stage_group(&mut self, ledger: &mut Ledger, committed: &Committed, key: &Arc<GroupingKey>) {
-        match self.groups.get(key) {
-            Some(StagedFate::Lives(_)) => return,
-            Some(StagedFate::Ends) => {}
-            None => {
-                if let Some(entry) = committed.groups.get(key) {
-                    let staged = StagedFate::Lives(StagedGroup::of(entry));
-                    self.groups.insert(Arc::clone(key), staged);
-                    return;
+    /// The group of this key as the batch would leave it, begun if there is none. `entry` is the committed one.
+    fn stage_group(
+        &mut self,
+        ledger: &mut Ledger,
+        entry: Option<&GroupEntry>,
+        key: &Arc<GroupingKey>,
+    ) -> &mut StagedGroup {
+        let mut begin = || {
+            let id = ledger.new_group_id();
+            self.begun.insert(id, Arc::clone(key));
+            self.groups_change += 1;
+            self.shapes.add(key);
+            StagedGroup::new(Arc::new(Group::new(id, Arc::clone(key))))
+        };
+        let fate = match self.groups.entry(Arc::clone(key)) {
+            Entry::Occupied(staged) => {
+                let fate = staged.into_mut();
+                if matches!(fate, StagedFate::Ends) {
+                    *fate = StagedFate::Lives(begin());
                 }
+                fate
             }
-        }
-        let id = ledger.new_group_id();
-        self.begun.insert(id, Arc::clone(key));
-        self.groups_change += 1;
-        self.shapes.add(key);
-        let group = Arc::new(Group::new(id, Arc::clone(key)));
-        self.groups.insert(Arc::clone(key), StagedFate::Lives(StagedGroup::new(group)));
+            Entry::Vacant(place) => {
+                place.insert(StagedFate::Lives(entry.map_or_else(begin, StagedGroup::of)))
+            }
+        };
+        let StagedFate::Lives(group) = fate else { unreachable!("what has ended was begun anew") };
+        group
     }
 
     fn stage_family(&mut self, family: &Arc<Family>) -> &mut StagedFamily {
@@ -184,7 +204,7 @@ impl Staging {
     fn apply_family(
         &mut self,
         ledger: &mut Ledger,
-        committed: &Committed,
+        entry: Option<&GroupEntry>,
         key: &Arc<GroupingKey>,
         planned: PlannedFamily,
         stamp: Stamp,
@@ -199,7 +219,6 @@ impl Staging {
         let Some(StagedFate::Lives(group)) = self.groups.get_mut(key) else {
             unreachable!("the group was staged before its families");
         };
-        let entry = committed.groups.get(key).filter(|_| !group.is_new);
         let is_held = group.family(&family.name).is_some();
         let pages_before = group.pages.len();
         let added = planned.series.len();
@@ -235,22 +254,18 @@ impl StagedGroup {
         Self {
             group,
             is_new: true,
-            pages: BTreeMap::new(),
+            pages: StagedPages::default(),
             page_count: 0,
-            shared_page: None,
-            families: HashMap::new(),
-            added: HashMap::new(),
             series: 0,
             times: PushTimes::default(),
+            growth: None,
         }
     }
 
     fn of(entry: &GroupEntry) -> Self {
         Self {
-            group: Arc::clone(&entry.group),
             is_new: false,
             page_count: entry.pages.len(),
-            shared_page: entry.group.index.read().shared_page,
             series: entry.series,
             times: entry.times,
             ..Self::new(Arc::clone(&entry.group))
@@ -259,21 +274,33 @@ impl StagedGroup {
 
     /// What the group would hold of the family of this name.
     fn family(&self, name: &str) -> Option<FamilyInGroup> {
-        if let Some(family) = self.families.get(name) {
+        if let Some(family) = self.growth.as_ref().and_then(|growth| growth.families.get(name)) {
             return Some(family.clone());
         }
         if self.is_new { None } else { self.group.index.read().family(name).cloned() }
     }
 
-    /// The staged version of a page, made from the committed one if it is not staged yet.
-    fn page_mut(&mut self, entry: Option<&GroupEntry>, page: usize) -> &mut StagedPage {
-        self.pages.entry(page).or_insert_with(|| {
-            let committed = entry.and_then(|entry| entry.pages.get(page));
-            let page = committed.map_or_else(
+    /// What new series change, to be added to.
+    fn growth_mut(&mut self) -> &mut Growth {
+        self.growth.get_or_insert_with(|| {
+            let shared_page = if self.is_new { None } else { self.group.index.read().shared_page };
+            Box::new(Growth { shared_page, ..Growth::default() })
+        })
+    }
+
+    /// The staged version of a page, made from the committed one by `copy` if it is not staged yet.
+    fn page_mut(
+        &mut self,
+        entry: Option<&GroupEntry>,
+        number: usize,
+        copy: impl FnOnce(&Page) -> Page,
+    ) -> &mut StagedPage {
+        self.pages.get_or_insert_with(number, || {
+            let committed = entry.and_then(|entry| entry.pages.get(number));
+            committed.map_or_else(
                 || Page { layout: Arc::new(PageLayout::default()), values: Vec::new() },
-                |page| Page::clone(page),
-            );
-            StagedPage { page, layout_changed: false }
+                |page| copy(page),
+            )
         })
     }
 
@@ -292,29 +319,30 @@ impl StagedGroup {
             own_page: None,
         });
         let at = self.page_with_room(entry, &mut held);
-        let page = self.page_mut(entry, at);
+        let page = self.page_mut(entry, at, Page::clone);
         Arc::make_mut(&mut page.page.layout).push(family, labels.iter(), created);
         page.page.values.push(state);
         page.layout_changed = true;
         let slot = SlotRef::new(at, page.page.values.len() - 1);
         held.series += 1;
-        self.families.insert(Arc::clone(&family.name), held);
-        self.added.insert((family.id, labels), slot);
+        let growth = self.growth_mut();
+        growth.families.insert(Arc::clone(&family.name), held);
+        growth.added.insert((family.id, labels), slot);
         self.series += 1;
     }
 
     /// The page that takes the next series of a family: its own if it is large, else the shared one.
     fn page_with_room(&mut self, entry: Option<&GroupEntry>, family: &mut FamilyInGroup) -> usize {
         let is_large = family.series >= OWN_PAGES_FROM;
-        let open = if is_large { family.own_page } else { self.shared_page };
+        let open = if is_large { family.own_page } else { self.growth_mut().shared_page };
         if let Some(page) = open
-            && self.page_mut(entry, page).page.has_room()
+            && self.page_mut(entry, page, Page::clone).page.has_room()
         {
             return page;
         }
         let page = self.page_count;
         self.page_count += 1;
-        *(if is_large { &mut family.own_page } else { &mut self.shared_page }) = Some(page);
+        *(if is_large { &mut family.own_page } else { &mut self.growth_mut().shared_page }) = Some(page);
         page
     }
 }
@@ -335,6 +363,10 @@ impl<'s> LiveGroup<'s> {
         }
     }
 
+    fn growth(&self) -> Option<&'s Growth> {
+        self.staged.and_then(|staged| staged.growth.as_deref())
+    }
+
     /// How many series it has.
     pub(crate) fn series(&self) -> usize {
         self.staged.map_or_else(|| self.entry.map_or(0, |entry| entry.series), |staged| staged.series)
@@ -348,7 +380,7 @@ impl<'s> LiveGroup<'s> {
 
     /// The family of this name that it holds.
     pub(crate) fn family(&self, name: &str) -> Option<Arc<Family>> {
-        if let Some(family) = self.staged.and_then(|staged| staged.families.get(name)) {
+        if let Some(family) = self.growth().and_then(|growth| growth.families.get(name)) {
             return Some(Arc::clone(&family.family));
         }
         let index = self.entry?.group.index.read();
@@ -362,9 +394,8 @@ impl<'s> LiveGroup<'s> {
         family: FamilyId,
         labels: &LabelSet,
     ) -> Option<SlotRef> {
-        if let Some(staged) = self.staged
-            && !staged.added.is_empty()
-            && let Some(slot) = staged.added.get(&(family, labels.clone()))
+        if let Some(growth) = self.growth()
+            && let Some(slot) = growth.added.get(&(family, labels.clone()))
         {
             return Some(*slot);
         }
@@ -374,7 +405,7 @@ impl<'s> LiveGroup<'s> {
 
     /// The state in a slot.
     pub(crate) fn state(&self, slot: SlotRef) -> &'s State {
-        if let Some(page) = self.staged.and_then(|staged| staged.pages.get(&slot.page())) {
+        if let Some(page) = self.staged.and_then(|staged| staged.pages.get(slot.page())) {
             return &page.page.values[slot.slot()];
         }
         let entry = self.entry.expect("a slot outside the staged pages is in a committed one");
@@ -387,7 +418,7 @@ impl<'s> LiveGroup<'s> {
             let labels = layout.labels(slot.slot()).map(|Label { name, value }| (name, value));
             (Arc::clone(&layout.family(slot.slot()).name), LabelSet::new(labels))
         };
-        match self.staged.and_then(|staged| staged.pages.get(&slot.page())) {
+        match self.staged.and_then(|staged| staged.pages.get(slot.page())) {
             Some(page) => of(&page.page.layout),
             None => of(&self.entry.expect("as in `state`").pages[slot.page()].layout),
         }

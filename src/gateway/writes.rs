@@ -3,12 +3,17 @@
 
 use std::collections::HashSet;
 
+use hashbrown::DefaultHashBuilder;
+
 use crate::storage::Batch;
 
 use super::committed::Shared;
 use super::ledger::Ledger;
 use super::publish::Sink;
 use super::record::RecordKey;
+
+/// A set of records. Hashed with a seed, since whoever pushes chooses the labels of failures.
+pub(crate) type RecordKeys = HashSet<RecordKey, DefaultHashBuilder>;
 
 /// What records there may be as of some moment: the largest numbers handed out until then.
 #[derive(Clone, Copy, Debug)]
@@ -43,20 +48,26 @@ impl Numbers {
 pub(crate) struct Writes {
     pub(crate) batch: Batch,
     /// The keys of the batch's records.
-    pub(crate) keys: HashSet<RecordKey>,
+    pub(crate) keys: RecordKeys,
 }
 
 impl Writes {
+    /// Nothing yet, with room for so many records.
+    pub(crate) fn with_capacity(records: usize) -> Self {
+        let keys = RecordKeys::with_capacity_and_hasher(records, DefaultHashBuilder::default());
+        Self { batch: Batch::default(), keys }
+    }
+
     /// Adds a record's new value, or its removal, unless the batch has the record already.
     pub(crate) fn add_unless_there(&mut self, key: RecordKey, value: Option<Vec<u8>>) {
-        if self.keys.contains(&key) {
+        let encoded = key.encode();
+        if !self.keys.insert(key) {
             return;
         }
         match value {
-            Some(value) => self.batch.put(key.encode(), value),
-            None => self.batch.remove(key.encode()),
+            Some(value) => self.batch.put(encoded, value),
+            None => self.batch.remove(encoded),
         }
-        self.keys.insert(key);
     }
 }
 
@@ -73,7 +84,7 @@ impl Sink for Writes {
 /// Notes what is to be written later. What came and went in between is forgotten, so that the notes do not
 /// grow with everything that ever was.
 pub(crate) struct Notes<'n> {
-    pub(crate) unwritten: &'n mut HashSet<RecordKey>,
+    pub(crate) unwritten: &'n mut RecordKeys,
     /// What the store may hold.
     pub(crate) stored: Numbers,
 }

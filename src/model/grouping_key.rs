@@ -1,9 +1,12 @@
 //! The grouping key: the labels in the path of a push.
 
 use std::fmt::{self, Write as _};
+use std::hash::{BuildHasher as _, Hash, Hasher};
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hashbrown::DefaultHashBuilder;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Label, LabelSet};
@@ -11,9 +14,28 @@ use super::{Label, LabelSet};
 /// What must be percent-encoded in a path segment: all but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Random for each process, so that nobody can send colliding labels.
+static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
+
 /// The labels that identify a group. Always holds a non-empty `job`; the order in the path does not matter.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupingKey(LabelSet);
+#[derive(Clone, Eq, PartialOrd, Ord)]
+pub struct GroupingKey {
+    labels: LabelSet,
+    /// The hash of the labels, worked out once: a push looks its group up several times.
+    hash: u64,
+}
+
+impl PartialEq for GroupingKey {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || (self.hash == other.hash && self.labels == other.labels)
+    }
+}
+
+impl Hash for GroupingKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
 
 impl GroupingKey {
     /// Builds the key from the job and the further labels of the path, in path order. Of labels with one
@@ -25,27 +47,31 @@ impl GroupingKey {
         if job.is_empty() {
             return None;
         }
-        Some(Self(LabelSet::new(labels.into_iter().chain([("job", job)]))))
+        Some(Self::of(LabelSet::new(labels.into_iter().chain([("job", job)]))))
     }
 
     /// The key that consists of these labels; `None` if `job` is missing among them.
     pub fn from_labels(labels: LabelSet) -> Option<Self> {
-        labels.get("job").is_some().then_some(Self(labels))
+        labels.get("job").is_some().then(|| Self::of(labels))
+    }
+
+    fn of(labels: LabelSet) -> Self {
+        Self { hash: HASHER.hash_one(&labels), labels }
     }
 
     /// The job's name; never empty.
     pub fn job(&self) -> &str {
-        self.0.get("job").expect("a grouping key is only built with a job")
+        self.labels.get("job").expect("a grouping key is only built with a job")
     }
 
     /// All labels, `job` among them.
     pub fn labels(&self) -> &LabelSet {
-        &self.0
+        &self.labels
     }
 
     /// All labels, by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Label<'_>> + Clone {
-        self.0.iter()
+        self.labels.iter()
     }
 
     /// The path under which this group is pushed and deleted: `/metrics/job/<job>`, then the further labels
@@ -80,13 +106,13 @@ fn push_segments(path: &mut String, name: &str, value: &str) {
 
 impl fmt::Display for GroupingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.labels.fmt(f)
     }
 }
 
 impl fmt::Debug for GroupingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.labels.fmt(f)
     }
 }
 

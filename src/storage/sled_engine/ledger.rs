@@ -7,6 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use hashbrown::DefaultHashBuilder;
+
 use super::fault::Fault;
 use super::head::{Head, record_hash};
 use super::journal::{self, Journaled, SLOTS};
@@ -47,13 +49,14 @@ struct Pending {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     head: Head,
-    entries: HashMap<u128, Entry>,
+    /// By the hash of the record's key.
+    entries: HashMap<u128, Entry, DefaultHashBuilder>,
     live_bytes: u64,
     /// The sequence of the head row.
     in_rows: u64,
     /// Whether the rows are of a format that has no journal. The next commit writes those of this version.
     is_old: bool,
-    pending: HashMap<u128, Pending>,
+    pending: HashMap<u128, Pending, DefaultHashBuilder>,
 }
 
 /// What a batch makes of the ledger.

@@ -1,0 +1,88 @@
+//! The pages of one group that a batch changes.
+
+use super::page::Page;
+
+/// Pages by number, in ascending order. Nearly always there is one, so this is a vector.
+#[derive(Default)]
+pub(crate) struct StagedPages(Vec<(usize, StagedPage)>);
+
+/// A page as the batch would leave it.
+pub(crate) struct StagedPage {
+    pub(crate) page: Page,
+    pub(crate) layout_changed: bool,
+}
+
+impl StagedPages {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The page of this number, if it is among them.
+    pub(crate) fn get(&self, number: usize) -> Option<&StagedPage> {
+        self.place(number).ok().map(|place| &self.0[place].1)
+    }
+
+    /// The page of this number; `make` makes it if it is not among them yet.
+    pub(crate) fn get_or_insert_with(
+        &mut self,
+        number: usize,
+        make: impl FnOnce() -> Page,
+    ) -> &mut StagedPage {
+        let place = self.place(number).unwrap_or_else(|place| {
+            if self.0.is_empty() {
+                self.0.reserve_exact(1);
+            }
+            self.0.insert(place, (number, StagedPage { page: make(), layout_changed: false }));
+            place
+        });
+        &mut self.0[place].1
+    }
+
+    /// The pages, by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &StagedPage)> {
+        self.0.iter().map(|(number, page)| (*number, page))
+    }
+
+    /// The pages, by number.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut StagedPage> {
+        self.0.iter_mut().map(|(_, page)| page)
+    }
+
+    /// The pages with their numbers, which ascend.
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = (usize, Page)> {
+        self.0.into_iter().map(|(number, staged)| (number, staged.page))
+    }
+
+    /// Where the page is, or where it belongs.
+    fn place(&self, number: usize) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&number, |(own, _)| *own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn they_are_in_order_and_each_is_made_once() {
+        let mut pages = StagedPages::default();
+        let made = || Page { layout: Arc::default(), values: Vec::new() };
+        for number in [7, 2, 9, 2, 7] {
+            let is_new = pages.get(number).is_none();
+            let page = pages.get_or_insert_with(number, made);
+            assert_eq!(page.layout_changed, !is_new);
+            page.layout_changed = true;
+        }
+        assert_eq!(pages.len(), 3);
+        assert!(pages.get(3).is_none());
+        assert_eq!(pages.into_iter().map(|(number, _)| number).collect::<Vec<_>>(), [2, 7, 9]);
+    }
+}
