@@ -306,7 +306,7 @@ impl Committer {
             return Ok(());
         }
         let mut writes = Writes::with_capacity(staging.pages_touched);
-        publish::records(&self.shared, &self.ledger, staging, &mut writes);
+        publish::records(&self.shared, &mut self.ledger, staging, &mut writes);
         for key in self.loose_records() {
             let value = publish::committed_record(&self.shared, &self.ledger, &key);
             writes.add_unless_there(key, value);
@@ -314,7 +314,14 @@ impl Committer {
         let Writes { batch, keys } = writes;
         let outcome = self.engine_commit(&batch);
         if let Err(error) = &outcome {
-            self.unwritten.extend(keys);
+            for key in keys {
+                // Whether the patch is there is in doubt, so its page is written whole.
+                if let RecordKey::Patch(group, page) = key {
+                    self.ledger.patches.remove(group, page);
+                    self.unwritten.insert(RecordKey::Page(group, page));
+                }
+                self.unwritten.insert(key);
+            }
             self.fail(error);
         }
         outcome
@@ -324,7 +331,7 @@ impl Committer {
     fn note_staged(&mut self, staging: &Staging) {
         let released = self.ledger.release(REMAINS_PER_COMMIT);
         let mut notes = Notes { unwritten: &mut self.unwritten, stored: self.stored };
-        publish::records(&self.shared, &self.ledger, staging, &mut notes);
+        publish::records(&self.shared, &mut self.ledger, staging, &mut notes);
         for key in released {
             notes.remove(key);
         }

@@ -8,6 +8,7 @@ use crate::model::{GroupingKey, Stamp};
 use super::catalog::Catalog;
 use super::family::FamilyId;
 use super::group::{FamilyInGroup, Group, GroupEntry, GroupId};
+use super::patches::Patches;
 use super::record::RecordKey;
 
 /// The names of the labels of a grouping key, by name.
@@ -37,6 +38,8 @@ pub(crate) struct Ledger {
     backlog: usize,
     /// Records that belong to nothing, found at the start.
     pub(crate) orphans: Vec<RecordKey>,
+    /// Which pages the store may hold patches of.
+    pub(crate) patches: Patches,
 }
 
 /// What is left of a deleted group; freed as it is released, since freeing a large group takes a while.
@@ -107,6 +110,9 @@ impl Ledger {
             if entry.pages.pop().is_some() {
                 let page = entry.pages.len();
                 released.extend([RecordKey::Layout(id, page), RecordKey::Page(id, page)]);
+                if self.patches.remove(id, page) {
+                    released.push(RecordKey::Patch(id, page));
+                }
                 self.backlog -= 2;
                 continue;
             }

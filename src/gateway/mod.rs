@@ -17,6 +17,7 @@ mod ledger;
 mod options;
 mod page;
 mod page_view;
+mod patches;
 mod pieces;
 mod publish;
 mod record;

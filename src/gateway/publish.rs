@@ -8,11 +8,16 @@ use super::committed::{Committed, Shared};
 use super::group::GroupEntry;
 use super::ledger::Ledger;
 use super::page::Page;
+use super::patches::Patches;
 use super::record::{self, RecordKey};
+use super::staged_pages::StagedPage;
 use super::staging::{StagedFamily, StagedFate, StagedGroup, Staging};
 
 /// Takes the records that a batch changes.
 pub(crate) trait Sink {
+    /// Whether a page may be written as a patch: only where it is written at once.
+    const TAKES_PATCHES: bool;
+
     /// A record gets a new value; `value` makes it, where it is needed.
     fn put(&mut self, key: RecordKey, value: impl FnOnce() -> Vec<u8>);
 
@@ -20,8 +25,8 @@ pub(crate) trait Sink {
     fn remove(&mut self, key: RecordKey);
 }
 
-/// Hands each record that the batch changes to `sink`, once.
-pub(crate) fn records(shared: &Shared, ledger: &Ledger, staging: &Staging, sink: &mut impl Sink) {
+/// Hands each record that the batch changes to `sink`, once, and notes what becomes of patches.
+pub(crate) fn records(shared: &Shared, ledger: &mut Ledger, staging: &Staging, sink: &mut impl Sink) {
     for (name, staged) in &staging.families {
         if staging.outlives_batch(staged) {
             family_records(ledger, name, staged, sink);
@@ -32,7 +37,7 @@ pub(crate) fn records(shared: &Shared, ledger: &Ledger, staging: &Staging, sink:
     }
     for fate in staging.groups.values() {
         if let StagedFate::Lives(staged) = fate {
-            group_records(staged, sink);
+            group_records(&mut ledger.patches, staged, sink);
         }
     }
     let failures = shared.failures.lock();
@@ -56,7 +61,7 @@ fn family_records(ledger: &Ledger, name: &Arc<str>, staged: &StagedFamily, sink:
     sink.put(key, || record::encode_family_with_help(&staged.family, help.as_deref()));
 }
 
-fn group_records(staged: &StagedGroup, sink: &mut impl Sink) {
+fn group_records<S: Sink>(patches: &mut Patches, staged: &StagedGroup, sink: &mut S) {
     let id = staged.group.id;
     // The times are in the pages' records, too.
     if staged.is_new || staged.pages.is_empty() {
@@ -66,7 +71,31 @@ fn group_records(staged: &StagedGroup, sink: &mut impl Sink) {
         if page.layout_changed {
             sink.put(RecordKey::Layout(id, number), || record::encode_layout(&page.page.layout));
         }
-        sink.put(RecordKey::Page(id, number), || record::encode_page(&page.page, staged.times));
+        page_record(patches, staged, number, page, sink);
+    }
+}
+
+/// The record of a page's values, or a patch of it where few slots have changed.
+fn page_record<S: Sink>(
+    patches: &mut Patches,
+    staged: &StagedGroup,
+    number: usize,
+    StagedPage { page, layout_changed, changed }: &StagedPage,
+    sink: &mut S,
+) {
+    let id = staged.group.id;
+    let patch = if S::TAKES_PATCHES && !layout_changed {
+        patches.extend(id, number, page.values.len(), changed)
+    } else {
+        None
+    };
+    if let Some(slots) = patch {
+        sink.put(RecordKey::Patch(id, number), || record::encode_patch(page, &slots, staged.times));
+        return;
+    }
+    sink.put(RecordKey::Page(id, number), || record::encode_page(page, staged.times));
+    if patches.remove(id, number) {
+        sink.remove(RecordKey::Patch(id, number));
     }
 }
 
@@ -87,6 +116,8 @@ pub(crate) fn committed_record(shared: &Shared, ledger: &Ledger, key: &RecordKey
         RecordKey::Page(id, page) => {
             entry(id).and_then(|entry| Some(record::encode_page(entry.pages.get(*page)?, entry.times)))
         }
+        // What is written later is written whole.
+        RecordKey::Patch(..) => None,
         RecordKey::Failure(key) => {
             shared.failures.lock().get(key).map(|time| record::encode_failure(key, time))
         }

@@ -1,8 +1,8 @@
 //! The records of the store: their keys and how they are written. `docs/storage-format.md` describes them.
 //!
 //! Every key begins with the number of the node that owns the record, so that several gateways can share
-//! one store some day; every value begins with a version. What is written is always a whole absolute
-//! state.
+//! one store some day; every value begins with a version. What is written is always an absolute state, of
+//! a whole page or of some of its slots, and never a difference.
 
 use std::sync::Arc;
 
@@ -16,10 +16,11 @@ use super::family::{Family, FamilyId};
 use super::group::{GroupId, PushTimes};
 use super::layout::PageLayout;
 use super::page::Page;
+use super::patches::SlotSet;
 
 /// The version that values begin with. In version 1 the times of a group's last push stood in the group's
-/// record alone.
-const VERSION: u8 = 2;
+/// record alone. Version 2 had no patches.
+const VERSION: u8 = 3;
 
 /// The node that owns the records; there is only one so far.
 const NODE: u32 = 0;
@@ -31,6 +32,7 @@ mod kind {
     pub(super) const LAYOUT: u8 = 3;
     pub(super) const PAGE: u8 = 4;
     pub(super) const FAILURE: u8 = 5;
+    pub(super) const PATCH: u8 = 6;
 }
 
 /// What a record is about.
@@ -46,6 +48,8 @@ pub(crate) enum RecordKey {
     Page(GroupId, usize),
     /// When a push to this group was last refused.
     Failure(Arc<GroupingKey>),
+    /// The values of a few slots of a page that are newer than its own record, and the times of a push.
+    Patch(GroupId, usize),
 }
 
 impl RecordKey {
@@ -64,6 +68,7 @@ impl RecordKey {
             }
             Self::Layout(id, page) => encode_page_key(&mut bytes, kind::LAYOUT, *id, *page),
             Self::Page(id, page) => encode_page_key(&mut bytes, kind::PAGE, *id, *page),
+            Self::Patch(id, page) => encode_page_key(&mut bytes, kind::PATCH, *id, *page),
             // Hashed, since keys are short in every store, and whoever pushes chooses the labels. Two keys of
             // one hash would share a record, and no more than a failure time would be lost.
             Self::Failure(key) => {
@@ -90,6 +95,7 @@ pub(crate) enum Record {
     Layout(GroupId, usize, LayoutRecord),
     Page(GroupId, usize, PageRecord),
     Failure(GroupingKey, Stamp),
+    Patch(GroupId, usize, PatchRecord),
 }
 
 /// A family's record.
@@ -116,6 +122,15 @@ pub(crate) struct PageRecord {
     /// records: so a push need not write the group's record beside the pages that it changes.
     pub(crate) times: PushTimes,
     pub(crate) values: Vec<State>,
+}
+
+/// The record of the slots of a page that have changed since the page's own record was written.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PatchRecord {
+    /// As in the page's record, and newer than there.
+    pub(crate) times: PushTimes,
+    /// Slots, in ascending order, with their states.
+    pub(crate) slots: Vec<(u8, State)>,
 }
 
 /// The record of a page's layout.
@@ -175,6 +190,13 @@ pub(crate) fn encode_page(page: &Page, times: PushTimes) -> Vec<u8> {
     bytes
 }
 
+pub(crate) fn encode_patch(page: &Page, slots: &SlotSet, times: PushTimes) -> Vec<u8> {
+    let number = |slot| u8::try_from(slot).expect("a page has at most 256 slots");
+    let slots: Vec<(u8, &State)> = slots.iter().map(|slot| (number(slot), &page.values[slot])).collect();
+    let bytes_max = slots.iter().map(|(_, state)| state.weight()).sum();
+    versioned_with_capacity(bytes_max, &(times, slots))
+}
+
 pub(crate) fn encode_failure(key: &GroupingKey, time: Stamp) -> Vec<u8> {
     versioned(&(pairs(key.labels()), time))
 }
@@ -208,8 +230,17 @@ pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Record, RecordError> {
             let key = grouping_key(&labels).ok_or(malformed("its grouping key has no job"))?;
             Ok(Record::Failure(key, time))
         }
+        kind::PATCH => {
+            let (group, page) = decode_page_key(id)?;
+            Ok(Record::Patch(group, page, decode_value(value)?))
+        }
         _ => Err(malformed("its key is of an unknown kind")),
     }
+}
+
+/// Whether a value is of the version that is written today.
+pub(crate) fn is_current(value: &[u8]) -> bool {
+    value.first() == Some(&VERSION)
 }
 
 /// The grouping key of these labels; `None` if there is no job among them.

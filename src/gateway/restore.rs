@@ -16,8 +16,9 @@ use super::group::{FamilyInGroup, Group, GroupEntry, GroupId, PushTimes};
 use super::layout::PageLayout;
 use super::ledger::Ledger;
 use super::page::{Page, SLOTS_PER_PAGE};
+use super::patches::SlotSet;
 use super::record::{
-    self, FamilyRecord, GroupRecord, LayoutRecord, PageRecord, Record, RecordError, RecordKey,
+    self, FamilyRecord, GroupRecord, LayoutRecord, PageRecord, PatchRecord, Record, RecordError, RecordKey,
 };
 use super::staging::OWN_PAGES_FROM;
 
@@ -82,6 +83,8 @@ struct RestoredGroup {
     times: PushTimes,
     layouts: Vec<Arc<PageLayout>>,
     pages: Vec<Arc<Page>>,
+    /// The stamps of the pages' records.
+    stamps: Vec<Stamp>,
 }
 
 impl Restorer {
@@ -94,11 +97,17 @@ impl Restorer {
                 self.ledger.last_stamp = self.ledger.last_stamp.max(record.times.last_stamp);
                 if let Some(restored) = self.groups.get_mut(&group) {
                     restored.page(group, page, record)?;
+                    // Written whole the next time, so that a program that does not know patches meets a page of
+                    // a newer version, and says so, before it meets the patch.
+                    if !record::is_current(value) {
+                        self.ledger.patches.restore(group, page, SlotSet::ALL);
+                    }
                 } else {
                     self.orphan(group, RecordKey::Page(group, page));
                 }
             }
             Record::Failure(key, time) => self.failures.push((key, time)),
+            Record::Patch(group, page, record) => self.patch(group, page, record)?,
         }
         Ok(())
     }
@@ -116,8 +125,13 @@ impl Restorer {
         self.ledger.last_stamp = self.ledger.last_stamp.max(last_stamp).max(push_time);
         let key = record::grouping_key(&record.labels)
             .ok_or_else(|| RestoreError::Damaged(format!("group {} has no job", id.0)))?;
-        let restored =
-            RestoredGroup { key: Arc::new(key), times: record.times, layouts: Vec::new(), pages: Vec::new() };
+        let restored = RestoredGroup {
+            key: Arc::new(key),
+            times: record.times,
+            layouts: Vec::new(),
+            pages: Vec::new(),
+            stamps: Vec::new(),
+        };
         self.groups.insert(id, restored);
         Ok(())
     }
@@ -148,6 +162,17 @@ impl Restorer {
             self.ledger.last_stamp = self.ledger.last_stamp.max(slot.created);
         }
         restored.layouts.push(Arc::new(layout.without_spare_room()));
+        Ok(())
+    }
+
+    fn patch(&mut self, group: GroupId, page: usize, record: PatchRecord) -> Result<(), RestoreError> {
+        self.ledger.last_stamp = self.ledger.last_stamp.max(record.times.last_stamp);
+        if let Some(restored) = self.groups.get_mut(&group) {
+            let slots = restored.patch(group, page, record)?;
+            self.ledger.patches.restore(group, page, slots);
+        } else {
+            self.orphan(group, RecordKey::Patch(group, page));
+        }
         Ok(())
     }
 
@@ -204,7 +229,41 @@ impl RestoredGroup {
             self.times = times;
         }
         self.pages.push(Arc::new(Page { layout: Arc::clone(layout), values }));
+        self.stamps.push(times.last_stamp);
         Ok(())
+    }
+
+    /// Puts the states of a patch into its page, and gives back which slots these are: none if the page's record is
+    /// as new as the patch. Such a patch is replaced or removed when the page is written next.
+    fn patch(&mut self, group: GroupId, page: usize, record: PatchRecord) -> Result<SlotSet, RestoreError> {
+        let PatchRecord { times, slots } = record;
+        let damaged = |what: &str| {
+            RestoreError::Damaged(format!("the patch of page {page} of group {}: {what}", group.0))
+        };
+        let Some(stored) = self.pages.get_mut(page) else { return Err(damaged("its page is missing")) };
+        let Page { layout, values } = Arc::make_mut(stored);
+        let fits = slots.is_sorted_by(|(a, _), (b, _)| a < b)
+            && slots.iter().all(|(slot, value)| {
+                let slot = usize::from(*slot);
+                slot < layout.len()
+                    && value.metric_type() == layout.family(slot).metric_type
+                    && value.is_sound()
+            });
+        if !fits {
+            return Err(damaged("it does not fit the page"));
+        }
+        let mut patched = SlotSet::default();
+        if times.last_stamp <= self.stamps[page] {
+            return Ok(patched);
+        }
+        for (slot, value) in slots {
+            patched.insert(slot.into());
+            values[usize::from(slot)] = value;
+        }
+        if times.last_stamp > self.times.last_stamp {
+            self.times = times;
+        }
+        Ok(patched)
     }
 
     /// The group with its index rebuilt.
@@ -245,5 +304,140 @@ impl RestoredGroup {
         drop(index);
         let series = self.pages.iter().map(|page| page.values.len()).sum();
         Ok(GroupEntry { group: Arc::new(group), pages: self.pages, series, times: self.times })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::clock::SystemClock;
+    use super::super::options::Options;
+    use super::*;
+    use crate::aggregation::{Contribution, State};
+    use crate::model::{LabelSet, MetricType};
+    use crate::storage::{Batch, MemoryEngine};
+
+    const SLOTS: usize = 40;
+    const FAMILY: FamilyId = FamilyId(1);
+
+    fn times(stamp: u64) -> PushTimes {
+        PushTimes { push_time: Stamp(stamp), last_stamp: Stamp(stamp) }
+    }
+
+    /// A page of gauges that all have this value.
+    fn page(slots: usize, value: f64) -> Page {
+        let family = Arc::new(Family::new(FAMILY, "g".into(), MetricType::Gauge, None));
+        let mut layout = PageLayout::default();
+        for slot in 0..slots {
+            let labels = LabelSet::new([("n", slot.to_string().as_str())]);
+            layout.push(&family, labels.iter(), Stamp(1));
+        }
+        let state = State::new(MetricType::Gauge, &Contribution::Set(value), Stamp(1));
+        Page { layout: Arc::new(layout), values: vec![state; slots] }
+    }
+
+    /// A store with a group whose page was written with the stamp 5, and a patch of slot `slot` of the
+    /// page `number` of group `group`, written with `stamp`.
+    fn store(group: u64, number: usize, slot: usize, stamp: u64) -> Batch {
+        let key = GroupingKey::new("j", []).unwrap();
+        let stored = page(SLOTS, 1.0);
+        let mut slots = SlotSet::default();
+        slots.insert(slot);
+        let mut batch = Batch::default();
+        let family = RecordKey::Family(FAMILY, "g".into());
+        batch.put(family.encode(), record::encode_family(stored.layout.family(0)));
+        batch.put(RecordKey::Group(GroupId(1)).encode(), record::encode_group(&key, times(4)));
+        batch.put(RecordKey::Layout(GroupId(1), 0).encode(), record::encode_layout(&stored.layout));
+        batch.put(RecordKey::Page(GroupId(1), 0).encode(), record::encode_page(&stored, times(5)));
+        let patch = record::encode_patch(&page(SLOTS + 1, 2.0), &slots, times(stamp));
+        batch.put(RecordKey::Patch(GroupId(group), number).encode(), patch);
+        batch
+    }
+
+    fn restored(batch: &Batch) -> Result<(Shared, Ledger), RestoreError> {
+        let mut engine = MemoryEngine::default();
+        engine.commit(batch).unwrap();
+        let shared = Shared::new(Options::default(), Arc::new(SystemClock));
+        let ledger = restore(&shared, &mut engine)?;
+        Ok((shared, ledger))
+    }
+
+    /// The values of two slots of the group's page, and the stamp of the group's last push.
+    fn found(shared: &Shared) -> ([State; 2], Stamp) {
+        let committed = shared.committed.read();
+        let entry = committed.groups.values().next().unwrap();
+        let values = &entry.pages[0].values;
+        ([values[0].clone(), values[7].clone()], entry.times.last_stamp)
+    }
+
+    fn values(first: f64, seventh: f64) -> [State; 2] {
+        [page(1, first).values.remove(0), page(1, seventh).values.remove(0)]
+    }
+
+    #[test]
+    fn a_patch_is_put_into_its_page_and_stays_known() {
+        let (shared, mut ledger) = restored(&store(1, 0, 7, 6)).unwrap();
+        assert_eq!(found(&shared), (values(1.0, 2.0), Stamp(6)));
+        assert_eq!(ledger.last_stamp, Stamp(6));
+        let mut slots = SlotSet::default();
+        slots.insert(3);
+        let next = ledger.patches.extend(GroupId(1), 0, SLOTS, &slots).unwrap();
+        assert_eq!(next.iter().collect::<Vec<_>>(), [3, 7]);
+    }
+
+    #[test]
+    fn a_patch_that_is_not_newer_than_its_page_changes_nothing_and_is_removed_with_the_page_written_next() {
+        let (shared, mut ledger) = restored(&store(1, 0, 7, 5)).unwrap();
+        assert_eq!(found(&shared), (values(1.0, 1.0), Stamp(5)));
+        assert!(ledger.orphans.is_empty());
+        assert!(ledger.patches.remove(GroupId(1), 0));
+    }
+
+    #[test]
+    fn a_patch_of_a_group_that_is_no_more_is_to_be_removed() {
+        let (shared, ledger) = restored(&store(9, 0, 7, 6)).unwrap();
+        assert_eq!(found(&shared).0, values(1.0, 1.0));
+        assert_eq!(ledger.orphans, [RecordKey::Patch(GroupId(9), 0)]);
+        assert_eq!(ledger.next_group, 9);
+    }
+
+    #[test]
+    fn a_patch_that_does_not_fit_is_damage() {
+        for batch in [store(1, 1, 7, 6), store(1, 0, SLOTS, 6)] {
+            assert!(restored(&batch).err().unwrap().is_damage());
+        }
+    }
+
+    #[test]
+    fn a_page_of_an_earlier_version_is_written_whole_before_it_is_patched() {
+        let mut old = Batch::default();
+        let page_key = RecordKey::Page(GroupId(1), 0).encode();
+        let patch_key = RecordKey::Patch(GroupId(1), 0).encode();
+        for write in store(1, 0, 7, 6).writes().iter().filter(|write| write.key != patch_key) {
+            let mut value = write.value.clone().unwrap();
+            if write.key == page_key {
+                value[0] = 2;
+            }
+            old.put(write.key.clone(), value);
+        }
+        let (_, mut ledger) = restored(&old).unwrap();
+        let mut slots = SlotSet::default();
+        slots.insert(3);
+        assert_eq!(ledger.patches.extend(GroupId(1), 0, SLOTS, &slots), None);
+        ledger.patches.remove(GroupId(1), 0);
+        assert_eq!(ledger.patches.extend(GroupId(1), 0, SLOTS, &slots), Some(slots));
+    }
+
+    #[test]
+    fn patches_come_after_what_they_patch_and_round_trip() {
+        let mut slots = SlotSet::default();
+        for slot in [0, 31, 39] {
+            slots.insert(slot);
+        }
+        let key = RecordKey::Patch(GroupId(3), 4).encode();
+        assert!(key > RecordKey::Page(GroupId(u64::MAX), 9).encode());
+        let page = page(SLOTS, 3.0);
+        let read = record::decode(&key, &record::encode_patch(&page, &slots, times(8))).unwrap();
+        let slots = [0, 31, 39].map(|slot: u8| (slot, page.values[usize::from(slot)].clone())).to_vec();
+        assert_eq!(read, Record::Patch(GroupId(3), 4, PatchRecord { times: times(8), slots }));
     }
 }

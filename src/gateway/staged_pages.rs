@@ -1,6 +1,7 @@
 //! The pages of one group that a batch changes.
 
 use super::page::Page;
+use super::patches::SlotSet;
 
 /// Pages by number, in ascending order. Nearly always there is one, so this is a vector.
 #[derive(Default)]
@@ -10,6 +11,8 @@ pub(crate) struct StagedPages(Vec<(usize, StagedPage)>);
 pub(crate) struct StagedPage {
     pub(crate) page: Page,
     pub(crate) layout_changed: bool,
+    /// The slots whose values are not the committed ones, less those that are new.
+    pub(crate) changed: SlotSet,
 }
 
 impl StagedPages {
@@ -38,7 +41,8 @@ impl StagedPages {
             if self.0.is_empty() {
                 self.0.reserve_exact(1);
             }
-            self.0.insert(place, (number, StagedPage { page: make(), layout_changed: false }));
+            let staged = StagedPage { page: make(), layout_changed: false, changed: SlotSet::default() };
+            self.0.insert(place, (number, staged));
             place
         });
         &mut self.0[place].1

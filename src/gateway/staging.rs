@@ -138,10 +138,12 @@ impl Staging {
         let pages_before = group.pages.len();
         let mut saturated = 0;
         for of_page in plan.absorb.chunk_by(|a, b| a.slot.page() == b.slot.page()) {
-            let page = group.page_mut(entry, of_page[0].slot.page(), |page| spares.copy(page));
+            let StagedPage { page, changed, .. } =
+                group.page_mut(entry, of_page[0].slot.page(), |page| spares.copy(page));
             for KnownSeries { slot, contribution, .. } in of_page {
-                let absorbed = page.page.values[slot.slot()].absorb(contribution, stamp);
+                let absorbed = page.values[slot.slot()].absorb(contribution, stamp);
                 saturated += usize::from(absorbed.saturated);
+                changed.insert(slot.slot());
             }
         }
         self.pages_touched += group.pages.len() - pages_before;

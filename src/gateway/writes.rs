@@ -35,9 +35,10 @@ impl Numbers {
     fn may_include(self, key: &RecordKey) -> bool {
         match key {
             RecordKey::Family(family, _) => family.0 <= self.family,
-            RecordKey::Group(group) | RecordKey::Layout(group, _) | RecordKey::Page(group, _) => {
-                group.0 <= self.group
-            }
+            RecordKey::Group(group)
+            | RecordKey::Layout(group, _)
+            | RecordKey::Page(group, _)
+            | RecordKey::Patch(group, _) => group.0 <= self.group,
             RecordKey::Failure(_) => self.failures,
         }
     }
@@ -72,6 +73,8 @@ impl Writes {
 }
 
 impl Sink for Writes {
+    const TAKES_PATCHES: bool = true;
+
     fn put(&mut self, key: RecordKey, value: impl FnOnce() -> Vec<u8>) {
         self.add_unless_there(key, Some(value()));
     }
@@ -90,6 +93,9 @@ pub(crate) struct Notes<'n> {
 }
 
 impl Sink for Notes<'_> {
+    /// Several pushes would gather in one patch, and the page's own record may not be in the store yet.
+    const TAKES_PATCHES: bool = false;
+
     fn put(&mut self, key: RecordKey, _: impl FnOnce() -> Vec<u8>) {
         self.unwritten.insert(key);
     }

@@ -18,6 +18,7 @@ mod invariants;
 mod kill;
 mod limits;
 mod old_formats;
+mod patches;
 mod power_cut;
 mod prometheus;
 mod pushgateway;

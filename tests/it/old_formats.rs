@@ -17,7 +17,7 @@ use crate::support::process::scratch;
 use crate::support::samples::value;
 
 /// All formats, of which there must be fixtures; the newest is what is written today.
-const FORMATS: [&str; 3] = ["store-v1", "store-v2", "store-v3"];
+const FORMATS: [&str; 4] = ["store-v1", "store-v2", "store-v3", "store-v4"];
 
 /// Pushes under `--push.untyped=by_suffix`, so that there are untyped metrics of both kinds. Every variant
 /// of a state is among what they leave.
@@ -84,6 +84,12 @@ async fn write(store: &Path, scrape: &Path) {
         gateway.clock.set_seconds(seconds);
         let (status, text) = gateway.push(path, body).await;
         assert!(status == 200 || status == 400, "{text}");
+    }
+    // A page of many series of which one has changed since: a patch.
+    let wide = (0..40).map(|n| format!("wide{{n=\"{n}\"}} {n}\n")).collect::<String>();
+    for body in [&wide, "wide{n=\"7\"} 0.5\n"] {
+        let (status, text) = gateway.push("/metrics/job/wide", body).await;
+        assert_eq!(status, 200, "{text}");
     }
     // A group that is gone, so that there are numbers that are not used again.
     gateway.push("/metrics/job/gone", "gone 1\n").await;

@@ -21,6 +21,9 @@ const LABELS: [&str; 3] = ["", "x", "y"];
 /// Upper bounds that pushed histograms choose from.
 const BOUNDS: [&str; 4] = ["0.5", "1", "2.5", "10"];
 
+/// How many series the wide family has: more than half a page.
+const WIDE: usize = 80;
+
 /// A grouping key of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -52,6 +55,8 @@ struct Push {
     untyped: BTreeMap<usize, Eighths>,
     histograms: BTreeMap<usize, PushedHistogram>,
     summaries: BTreeMap<usize, (u16, Eighths)>,
+    /// Counters that fill a page, so that pushes of few of them change few of its slots.
+    wide: BTreeMap<usize, u16>,
     /// Makes the push one that must be refused.
     defect: Option<Defect>,
 }
@@ -108,6 +113,12 @@ impl Push {
         }
         for (&l, value) in &self.counters {
             writeln!(out, "m_total{{{}}} {value}", label(l)).unwrap();
+        }
+        if !self.wide.is_empty() {
+            writeln!(out, "# TYPE w_total counter").unwrap();
+        }
+        for (n, value) in &self.wide {
+            writeln!(out, "w_total{{n=\"{n}\"}} {value}").unwrap();
         }
         if !self.gauges.is_empty() {
             writeln!(out, "# TYPE g gauge").unwrap();
@@ -167,6 +178,7 @@ struct Group {
     /// Non-cumulative counts by bound, `BOUNDS.len()` for `+Inf`; and the sum.
     histograms: BTreeMap<usize, (BTreeMap<usize, u64>, f64)>,
     summaries: BTreeMap<usize, (u64, f64)>,
+    wide: BTreeMap<usize, f64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -197,14 +209,21 @@ impl Model {
             *counts += u64::from(count);
             *total += eighths(sum);
         }
+        for (&n, &value) in &push.wide {
+            *group.wide.entry(n).or_default() += f64::from(value);
+        }
     }
 
     /// All samples that a scrape must show, and no others.
     fn samples(&self) -> BTreeMap<String, f64> {
         let mut samples = BTreeMap::new();
         for (key, group) in &self.0 {
+            let instance = INSTANCES[key.instance].unwrap_or("");
+            for (n, value) in &group.wide {
+                let job = JOBS[key.job];
+                samples.insert(format!("w_total{{instance=\"{instance}\",job=\"{job}\",n=\"{n}\"}}"), *value);
+            }
             let mut add = |name: &str, l: usize, last: &str, value: f64| {
-                let instance = INSTANCES[key.instance].unwrap_or("");
                 let own = format!("instance=\"{instance}\",job=\"{}\"", JOBS[key.job]);
                 let parts = [own, label(l), last.to_owned()];
                 let labels: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -267,6 +286,15 @@ fn any_defect() -> impl Strategy<Value = Defect> {
     ]
 }
 
+fn any_wide() -> impl Strategy<Value = BTreeMap<usize, u16>> {
+    let all = proptest::collection::vec(any::<u16>(), WIDE).prop_map(|values| values.into_iter().enumerate());
+    prop_oneof![
+        2 => Just(BTreeMap::new()),
+        2 => all.prop_map(Iterator::collect),
+        4 => proptest::collection::btree_map(0..WIDE, any::<u16>(), 1..=3),
+    ]
+}
+
 fn any_push() -> impl Strategy<Value = Push> {
     let defect = prop_oneof![4 => Just(None), 1 => any_defect().prop_map(Some)];
     (
@@ -275,14 +303,16 @@ fn any_push() -> impl Strategy<Value = Push> {
         by_label(-10_000..10_000),
         by_label(any_histogram()),
         by_label((any::<u16>(), -10_000..10_000)),
+        any_wide(),
         defect,
     )
-        .prop_map(|(counters, gauges, untyped, histograms, summaries, defect)| Push {
+        .prop_map(|(counters, gauges, untyped, histograms, summaries, wide, defect)| Push {
             counters,
             gauges,
             untyped,
             histograms,
             summaries,
+            wide,
             defect,
         })
 }

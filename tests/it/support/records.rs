@@ -40,6 +40,12 @@ impl Disk {
         *self.plan.lock() = failures.into_iter().collect();
     }
 
+    /// How many bytes the values of the records of one kind take, record by record.
+    pub fn bytes_of_kind(&self, kind: u8) -> Vec<usize> {
+        let records = self.records.lock();
+        records.iter().filter(|(key, _)| key[4] == kind).map(|(_, value)| value.len()).collect()
+    }
+
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.records.lock().len()
