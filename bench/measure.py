@@ -30,7 +30,7 @@ class Bench:
         self.engines = engines
         self.rounds = 1 if quick else 3
         # Of one run at full speed.
-        self.seconds = 1 if quick else 3
+        self.seconds = 1 if quick else 2
         self.stored = 100_000 if quick else 1_000_000
         self.stable = Stable(programs, scratch)
         self.sync = system.sync_seconds(scratch)
