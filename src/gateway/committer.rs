@@ -48,7 +48,7 @@ const SIZE_EVERY: Duration = Duration::from_secs(1);
 /// would slow down everybody who waits for them. In the time given, about half of those in flight come in again,
 /// so that while a batch is written the other half is answered and asks again.
 fn pace(in_flight: usize) -> Duration {
-    const PER_REQUEST: Duration = Duration::from_micros(3);
+    const PER_REQUEST: Duration = Duration::from_micros(6);
     const MAX: Duration = Duration::from_millis(3);
     u32::try_from(in_flight).map_or(MAX, |in_flight| (PER_REQUEST * in_flight).min(MAX))
 }
