@@ -9,15 +9,20 @@ function init(args)
   local file = assert(io.open(args[2], "rb"))
   local bodies = file:read("*a")
   file:close()
+  local path, body
   for line in io.lines(args[1]) do
-    local path, offset, length = line:match("^(%S+) (%d+) (%d+)$")
-    local body = bodies:sub(offset + 1, offset + length)
+    local offset, length
+    path, offset, length = line:match("^(%S+) (%d+) (%d+)$")
+    body = bodies:sub(offset + 1, offset + length)
     requests[#requests + 1] = wrk.format("POST", path, nil, body)
   end
   assert(#requests > 0, "the plan is empty")
+  -- A function is called for each request. Where all are the same wrk can do without, and cost less.
+  wrk.method, wrk.path, wrk.body = "POST", path, body
+  request = #requests > 1 and next_request or nil
 end
 
-function request()
+function next_request()
   turn = turn % #requests + 1
   return requests[turn]
 end
