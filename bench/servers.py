@@ -39,9 +39,11 @@ class Server:
     def start(self):
         """Starts the process and waits until it is ready. Gives the seconds from the start to that."""
         began = time.perf_counter()
-        # In a session of its own, so that Ctrl-C reaches only the benchmark, which then stops the servers.
+        # In a process group of its own, so that Ctrl-C reaches only the benchmark, which then stops the servers. Not in
+        # a session of its own: between sessions Linux shares the processors evenly (sched(7), autogroup), however many
+        # threads each has, and the client would get half of them whatever it does.
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
         )
         while not self._is_ready():
             if self._process.poll() is not None:
