@@ -86,6 +86,7 @@ def take_turns(arms, rounds, seconds):
     for _ in range(rounds):
         for arm in arms:
             outcome = load.blast(arm.server, arm.plan, arm.connections, seconds)
+            arm.server.wait_until_idle()
             arm.rates.append(outcome.rate)
             arm.pushes += outcome.pushes
 

@@ -13,6 +13,11 @@ LAST_PORT = 29_490
 POLL_SECONDS = 0.002
 START_SECONDS_MAX = 300
 STOP_SECONDS_MAX = 300
+# A process rests if it takes at most this many ticks of 10 ms in each of so many looks.
+IDLE_TICKS = 1
+IDLE_LOOKS = 3
+IDLE_LOOK_SECONDS = 0.1
+IDLE_SECONDS_MAX = 60
 
 OURS = "Tallygate"
 BARE = "bare axum"
@@ -84,6 +89,23 @@ class Server:
             shutil.rmtree(self.store)
         elif os.path.exists(self.store):
             os.remove(self.store)
+
+    def wait_until_idle(self):
+        """Waits until the process rests: one that works on what it has acknowledged, or on what nobody waits for any more,
+        would take the processors from whoever is measured next."""
+        began, quiet = time.perf_counter(), 0
+        before = self._processor_ticks()
+        while quiet < IDLE_LOOKS and time.perf_counter() - began < IDLE_SECONDS_MAX:
+            time.sleep(IDLE_LOOK_SECONDS)
+            now = self._processor_ticks()
+            quiet = quiet + 1 if now - before <= IDLE_TICKS else 0
+            before = now
+
+    def _processor_ticks(self):
+        with open(f"/proc/{self._process.pid}/stat", encoding="ascii") as stat:
+            # proc(5): the times in user and in kernel mode are the 14th and 15th, the name may hold blanks.
+            fields = stat.read().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
 
     def resident_bytes(self):
         with open(f"/proc/{self._process.pid}/status", encoding="ascii") as status:

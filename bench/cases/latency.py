@@ -16,6 +16,7 @@ def run(bench):
     load.fill(server, bench.groups())
     plan = bench.plan("paced", [payloads.Push(payloads.path(0), payloads.small())])
     maximum = load.blast(server, plan, bench.connections, bench.seconds).rate
+    server.wait_until_idle()
     rate = max(1, int(maximum * SHARE_OF_MAXIMUM))
     alone, beside, scrapes = [], [], []
     for _ in range(bench.rounds):
