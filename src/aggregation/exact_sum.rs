@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encoding::append;
+use super::encoding::{append, append_integer};
 use super::wide::Wide;
 
 /// Beyond this the error-free addition of two numbers could overflow.
@@ -16,12 +16,69 @@ const PAIR_MAX: f64 = f64::MAX / 8.0;
 pub(crate) struct ExactSum(Repr);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
 enum Repr {
     /// The sum is exactly `high + low`, and `high` is the sum correctly rounded. There is at most one such
     /// pair.
     Pair { high: f64, low: f64 },
     /// Any other sum.
     Wide(Box<Wide>),
+}
+
+/// A sum as it is stored: those that are met most take the least room.
+#[derive(Serialize, Deserialize)]
+enum Stored {
+    Pair {
+        high: f64,
+        low: f64,
+    },
+    Wide(Box<Wide>),
+    /// A pair without a low part, up to [`WHOLE_MAX`].
+    Whole(u64),
+    /// Any other pair without a low part.
+    Single(f64),
+}
+
+/// Up to here all whole numbers are floating-point numbers.
+const WHOLE_MAX: u64 = 1 << f64::MANTISSA_DIGITS;
+
+/// The whole number that this is, if it is one up to [`WHOLE_MAX`].
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared afterwards")]
+#[inline]
+fn whole(value: f64) -> Option<u64> {
+    let number = value as u64;
+    (number <= WHOLE_MAX && float(number).to_bits() == value.to_bits()).then_some(number)
+}
+
+/// Exact up to [`WHOLE_MAX`].
+#[allow(clippy::cast_precision_loss, reason = "none up to the largest one")]
+#[inline]
+fn float(whole: u64) -> f64 {
+    whole as f64
+}
+
+impl From<Repr> for Stored {
+    fn from(sum: Repr) -> Self {
+        match sum {
+            Repr::Pair { high, low: 0.0 } => whole(high).map_or(Self::Single(high), Self::Whole),
+            Repr::Pair { high, low } => Self::Pair { high, low },
+            Repr::Wide(wide) => Self::Wide(wide),
+        }
+    }
+}
+
+impl TryFrom<Stored> for Repr {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        match stored {
+            Stored::Pair { high, low } => Ok(Self::Pair { high, low }),
+            Stored::Wide(wide) => Ok(Self::Wide(wide)),
+            Stored::Whole(number) if number > WHOLE_MAX => Err("a whole number beyond 2^53"),
+            Stored::Whole(number) => Ok(Self::Pair { high: float(number), low: 0.0 }),
+            Stored::Single(high) => Ok(Self::Pair { high, low: 0.0 }),
+        }
+    }
 }
 
 impl Default for ExactSum {
@@ -55,9 +112,19 @@ impl ExactSum {
     /// Appends the sum to a record.
     #[inline]
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        // The first byte says how it is stored. One write for each: there are many sums.
         match &self.0 {
+            Repr::Pair { high, low: 0.0 } => {
+                if let Some(number) = whole(*high) {
+                    out.push(2);
+                    append_integer(out, number);
+                } else {
+                    let mut bytes = [3; 1 + 8];
+                    bytes[1..].copy_from_slice(&high.to_le_bytes());
+                    out.extend_from_slice(&bytes);
+                }
+            }
             Repr::Pair { high, low } => {
-                // The first byte says that it is a pair. One write: there are many sums.
                 let mut bytes = [0; 1 + 8 + 8];
                 bytes[1..9].copy_from_slice(&high.to_le_bytes());
                 bytes[9..].copy_from_slice(&low.to_le_bytes());
@@ -268,6 +335,37 @@ mod tests {
     #[test]
     fn it_is_small() {
         assert!(size_of::<ExactSum>() <= 24);
+    }
+
+    #[test]
+    fn a_sum_is_stored_in_as_little_room_as_it_needs() {
+        for (values, bytes) in [
+            (vec![], 2),
+            (vec![127.0], 2),
+            (vec![1e6], 1 + 3),
+            (vec![9_007_199_254_740_992.0], 1 + 8),
+            (vec![9_007_199_254_740_992.0, 2.0], 1 + 8),
+            (vec![0.5], 1 + 8),
+            (vec![-3.0], 1 + 8),
+            (vec![0.1, 0.2], 1 + 16),
+        ] {
+            let sum = sum(&values);
+            let stored = postcard::to_stdvec(&sum).unwrap();
+            assert_eq!(stored.len(), bytes, "{values:?}");
+            assert_eq!(postcard::from_bytes::<ExactSum>(&stored).unwrap(), sum);
+            let mut encoded = Vec::new();
+            sum.encode(&mut encoded);
+            assert_eq!(encoded, stored);
+        }
+    }
+
+    #[test]
+    fn a_sum_of_an_earlier_version_is_read_and_one_that_nobody_writes_is_not() {
+        let pair = [&[0][..], &5_f64.to_le_bytes(), &0_f64.to_le_bytes()].concat();
+        assert_eq!(postcard::from_bytes::<ExactSum>(&pair).unwrap(), sum(&[5.0]));
+        // 2^53 + 1.
+        let beyond = [2, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10];
+        assert!(postcard::from_bytes::<ExactSum>(&beyond).is_err());
     }
 
     proptest! {
