@@ -11,6 +11,7 @@ mod shrinking;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -220,23 +221,31 @@ fn close(engine: impl Engine) {
     Box::new(engine).close().unwrap();
 }
 
-/// All files below a directory with their bytes; the lock aside, which opening may touch.
+/// All files below a directory with their bytes. What goes while this looks, as a generation does that is being
+/// removed, is left out.
 fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut open = vec![dir.to_owned()];
     while let Some(next) = open.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in unless_gone(fs::read_dir(next)).into_iter().flatten() {
+            let Some(path) = unless_gone(entry).map(|entry| entry.path()) else { continue };
             let name = path.strip_prefix(dir).unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
                 files.insert(name + "/", Vec::new());
                 open.push(path);
-            } else {
-                files.insert(name, fs::read(&path).unwrap());
+            } else if let Some(bytes) = unless_gone(fs::read(&path)) {
+                files.insert(name, bytes);
             }
         }
     }
     files
+}
+
+fn unless_gone<T>(found: io::Result<T>) -> Option<T> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        other => Some(other.unwrap()),
+    }
 }
 
 /// Writes a [`tree`] back.
