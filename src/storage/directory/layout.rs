@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use twox_hash::XxHash3_128;
 
-use super::disk::Disk;
+use super::disk::{Disk, sync_tree};
 use super::fault::Fault;
 use crate::storage::{EngineKind, OpenError};
 
@@ -56,6 +56,36 @@ pub(in crate::storage) enum Kind {
     Store(u64),
 }
 
+/// Takes the directory for a process that opens it as a store of this engine, creates it where there is none,
+/// and says what it is. Other processes are kept out for as long as the lock lives.
+pub(in crate::storage) fn enter(path: &Path, engine: EngineKind) -> Result<(File, Kind), OpenError> {
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    if classify(path, engine)? == Kind::Vacant {
+        create_dir(path).map_err(io)?;
+    }
+    let lock = lock(path)?;
+    let kind = classify(path, engine)?;
+    remove_leftovers(path).map_err(io)?;
+    Ok((lock, kind))
+}
+
+/// Begins a store, and gives the empty directory of its first generation. Until [`finish`] the directory is a
+/// store that was never finished.
+pub(in crate::storage) fn begin(path: &Path, engine: EngineKind, disk: &dyn Disk) -> io::Result<PathBuf> {
+    write_marker(path, Marker { engine, generation: 0 }, disk)?;
+    let dir = generation_dir(path, 1);
+    remove(&dir)?;
+    DirBuilder::new().mode(0o700).create(&dir)?;
+    Ok(dir)
+}
+
+/// Makes durable what [`begin`] has begun and the engine has filled: from here on the directory is a store.
+pub(in crate::storage) fn finish(path: &Path, engine: EngineKind, disk: &dyn Disk) -> io::Result<()> {
+    sync_tree(disk, &generation_dir(path, 1))?;
+    write_marker(path, Marker { engine, generation: 1 }, disk)?;
+    disk.sync_dir(fs::canonicalize(path)?.parent().unwrap_or(Path::new("/")))
+}
+
 /// Looks at a directory without changing it. A store that another engine keeps is an error; what was only
 /// begun may be begun anew by any engine.
 pub(in crate::storage) fn classify(path: &Path, asked: EngineKind) -> Result<Kind, OpenError> {
@@ -91,7 +121,7 @@ pub(in crate::storage) fn classify(path: &Path, asked: EngineKind) -> Result<Kin
 }
 
 /// Creates the directory where there is none, for its owner only.
-pub(in crate::storage) fn create_dir(path: &Path) -> io::Result<()> {
+fn create_dir(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent)?;
     }
@@ -102,7 +132,7 @@ pub(in crate::storage) fn create_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Takes the lock. It ends with the file, so also when the process is killed.
-pub(in crate::storage) fn lock(path: &Path) -> Result<File, OpenError> {
+fn lock(path: &Path) -> Result<File, OpenError> {
     let name = path.join(LOCK);
     let io = |source| OpenError::Io { path: name.clone(), source };
     let file =
@@ -129,13 +159,8 @@ pub(in crate::storage) fn write_marker(path: &Path, marker: Marker, disk: &dyn D
     disk.sync_dir(path)
 }
 
-/// Makes the directory's own name durable.
-pub(in crate::storage) fn sync_parent(path: &Path, disk: &dyn Disk) -> io::Result<()> {
-    disk.sync_dir(fs::canonicalize(path)?.parent().unwrap_or(Path::new("/")))
-}
-
 /// Removes what only an opening or reopening process needs: a killed one leaves it behind.
-pub(in crate::storage) fn remove_leftovers(path: &Path) -> io::Result<()> {
+fn remove_leftovers(path: &Path) -> io::Result<()> {
     for result in [
         fs::remove_dir_all(path.join(CHECK)),
         fs::remove_file(path.join(PROBE)),
@@ -149,8 +174,15 @@ pub(in crate::storage) fn remove_leftovers(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes what a crash during a compaction has left: all generations but the one in use.
-pub(in crate::storage) fn remove_other_generations(path: &Path, in_use: u64) -> io::Result<()> {
+/// Removes what a crash during a compaction has left: all generations but the one in use. What cannot be
+/// removed takes room and does no other harm.
+pub(in crate::storage) fn remove_other_generations(path: &Path, in_use: u64) {
+    if let Err(error) = try_remove_other_generations(path, in_use) {
+        tracing::warn!(err = %error, "cannot remove an unused copy of the store");
+    }
+}
+
+fn try_remove_other_generations(path: &Path, in_use: u64) -> io::Result<()> {
     let in_use = generation_dir(path, in_use);
     for entry in fs::read_dir(path)? {
         let entry = entry?;

@@ -93,6 +93,15 @@ pub(in crate::storage) fn compare(seen: Head, store: Head) -> Result<(), Fault> 
     Ok(())
 }
 
+/// Whether a store that was read again after a commit in doubt holds what was there before it or after it.
+pub(in crate::storage) fn settle(found: Head, before: Head, after: Head) -> Result<(), Fault> {
+    if found == before || found == after {
+        return Ok(());
+    }
+    let (left, there) = (before.sequence, found.sequence);
+    Err(Fault::Damaged(format!("commit {left} was left and commit {there} is there")))
+}
+
 fn lost(what: &str) -> Fault {
     Fault::Damaged(format!("the file {} {what}", super::layout::WITNESS))
 }

@@ -21,9 +21,8 @@ mod handle;
 mod rows;
 mod shrink;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -88,13 +87,7 @@ impl RedbEngine {
     /// that is in use, damaged, of another engine, of a newer version or not a store is refused, and what is
     /// in it stays as it is.
     pub fn open(path: &Path, options: &RedbOptions) -> Result<RedbEngine, OpenError> {
-        let io = |source| OpenError::Io { path: path.to_owned(), source };
-        if layout::classify(path, EngineKind::Redb)? == Kind::Vacant {
-            layout::create_dir(path).map_err(io)?;
-        }
-        let lock = layout::lock(path)?;
-        let kind = layout::classify(path, EngineKind::Redb)?;
-        layout::remove_leftovers(path).map_err(io)?;
+        let (lock, kind) = layout::enter(path, EngineKind::Redb)?;
         match kind {
             Kind::Vacant | Kind::Unfinished => create(path, options, lock),
             Kind::Store(generation) => open_existing(path, generation, options, lock),
@@ -127,12 +120,7 @@ impl RedbEngine {
         // disk.
         write_again(&self.dir.join(FILE))?;
         let found = handle::check(&self.dir, self.cache_bytes, &mut |_, _| {})?;
-        if found.head != failure.before && found.head != failure.after {
-            return Err(Fault::Damaged(format!(
-                "commit {} was left and commit {} is there",
-                failure.before.sequence, found.head.sequence
-            )));
-        }
+        witness::settle(found.head, failure.before, failure.after)?;
         let open = Open::begin(&self.dir, self.cache_bytes, &self.disk)?;
         disk::sync_tree(&*self.disk, &self.dir)?;
         self.witness.record(found.head)?;
@@ -193,17 +181,11 @@ impl Engine for RedbEngine {
 
 fn create(path: &Path, options: &RedbOptions, lock: File) -> Result<RedbEngine, Fault> {
     let disk = &*options.disk;
-    // From here on the directory is a store that was never finished, until the marker names a generation.
-    layout::write_marker(path, marker(0), disk)?;
-    let dir = layout::generation_dir(path, 1);
-    layout::remove(&dir)?;
-    fs::DirBuilder::new().mode(0o700).create(&dir)?;
+    let dir = layout::begin(path, EngineKind::Redb, disk)?;
     let open = Open::begin(&dir, cache_bytes(options), &options.disk)?;
     guarded(|| rows::write_first(open.db()))?;
     let witness = Witness::create(&path.join(layout::WITNESS), disk)?;
-    disk::sync_tree(disk, &dir)?;
-    layout::write_marker(path, marker(1), disk)?;
-    layout::sync_parent(path, disk)?;
+    layout::finish(path, EngineKind::Redb, disk)?;
     Ok(assemble(path, 1, options, witness, Head::default(), open, lock))
 }
 
@@ -224,9 +206,7 @@ fn open_existing(
     options.disk.sync_dir(path)?;
     witness.record(found.head)?;
     let (generation, open) = in_proportion(path, generation, open, found, options)?;
-    if let Err(error) = layout::remove_other_generations(path, generation) {
-        tracing::warn!(err = %error, "cannot remove an unused copy of the store");
-    }
+    layout::remove_other_generations(path, generation);
     Ok(assemble(path, generation, options, witness, found.head, open, lock))
 }
 

@@ -29,9 +29,9 @@ mod retire;
 mod rows;
 mod successor;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,13 +130,7 @@ impl SledEngine {
     /// that is in use, damaged, of a newer version or not a store is refused, and what is in it stays as it
     /// is.
     pub fn open(path: &Path, options: &SledOptions) -> Result<SledEngine, OpenError> {
-        let io = |source| OpenError::Io { path: path.to_owned(), source };
-        if layout::classify(path, EngineKind::Sled)? == Kind::Vacant {
-            layout::create_dir(path).map_err(io)?;
-        }
-        let lock = layout::lock(path)?;
-        let kind = layout::classify(path, EngineKind::Sled)?;
-        layout::remove_leftovers(path).map_err(io)?;
+        let (lock, kind) = layout::enter(path, EngineKind::Sled)?;
         match kind {
             Kind::Vacant | Kind::Unfinished => create(path, options, lock),
             Kind::Store(generation) => open_existing(path, generation, options, lock),
@@ -189,12 +183,7 @@ impl SledEngine {
         let open = self.open.insert(opened);
         let ledger = read::read_all(&open.db, &mut |_, _| {})?;
         let head = ledger.head();
-        if head != failure.before && head != failure.after {
-            return Err(Fault::Damaged(format!(
-                "commit {} was left and commit {} is there",
-                failure.before.sequence, head.sequence
-            )));
-        }
+        witness::settle(head, failure.before, failure.after)?;
         self.failure = Some(Failure { at_sync: true, ..failure });
         disk::sync_tree(&*self.disk, &self.dir)?;
         self.witness.record(head)?;
@@ -277,23 +266,14 @@ impl Drop for SledEngine {
 
 fn create(path: &Path, options: &SledOptions, lock: File) -> Result<SledEngine, Fault> {
     let disk = &*options.disk;
-    // From here on the directory is a store that was never finished, until the marker names a generation.
-    layout::write_marker(path, marker(0), disk)?;
-    let dir = layout::generation_dir(path, 1);
-    match fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Fault::Io(error)),
-        _ => {}
-    }
-    fs::DirBuilder::new().mode(0o700).create(&dir)?;
+    let dir = layout::begin(path, EngineKind::Sled, disk)?;
     let open = open_files(&dir, cache_bytes(options))?;
     guarded(|| {
         open.db.apply_batch(rows::first()).map_err(handle::fault_from)?;
         open.db.flush().map_err(handle::fault_from)
     })?;
     let witness = Witness::create(&path.join(layout::WITNESS), disk)?;
-    disk::sync_tree(disk, &dir)?;
-    layout::write_marker(path, marker(1), disk)?;
-    layout::sync_parent(path, disk)?;
+    layout::finish(path, EngineKind::Sled, disk)?;
     Ok(assemble(path, 1, options, witness, Ledger::default(), open, lock))
 }
 
@@ -324,9 +304,7 @@ fn open_existing(
     // So may be the name of the marker: until it is durable, the generation before this one must stay.
     options.disk.sync_dir(path)?;
     witness.record(ledger.head())?;
-    if let Err(error) = layout::remove_other_generations(path, generation) {
-        tracing::warn!(err = %error, "cannot remove an unused copy of the store");
-    }
+    layout::remove_other_generations(path, generation);
     Ok(assemble(path, generation, options, witness, ledger, open, lock))
 }
 

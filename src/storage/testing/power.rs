@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::unless_gone;
 use crate::storage::Disk;
 
 const BLOCK_BYTES: usize = 4096;
@@ -174,14 +175,6 @@ fn names_in(dir: &Path) -> io::Result<BTreeMap<String, u64>> {
         }
     }
     Ok(names)
-}
-
-/// Nothing where a file has gone since its name was read.
-fn unless_gone<T>(found: io::Result<T>) -> io::Result<Option<T>> {
-    match found {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        other => other.map(Some),
-    }
 }
 
 /// Chance, the same for the same seed.

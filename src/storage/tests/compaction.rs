@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::full_disk::{SmallDisk, fill};
-use super::{Chance, Records, apply, close, key, load, plant, small_batch, some_batch, tree};
+use super::{Chance, Narrow, Records, apply, close, key, load, plant, small_batch, some_batch, tree};
 use crate::storage::testing::{Cut, LosingDisk};
 use crate::storage::{
     Batch, CommitError, Compaction, CompactionOptions, Disk, Engine, LoadError, OpenError, SledEngine,
@@ -479,24 +479,6 @@ fn a_sync_that_fails_spoils_the_copy_and_nothing_else() {
         assert!(total.outages_of_folds > 0, "{total:?}");
         // Only where the marker can neither be replaced nor put back must the store be opened again.
         assert_eq!(total.outages_of_switches > 0, fails > 1, "{total:?}");
-    }
-}
-
-/// A disk that says how much room there is.
-#[derive(Debug)]
-struct Narrow(AtomicUsize);
-
-impl Disk for Narrow {
-    fn sync_file(&self, path: &Path, file: &File) -> io::Result<()> {
-        SystemDisk.sync_file(path, file)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.sync_dir(path)
-    }
-
-    fn available_bytes(&self, _: &Path) -> io::Result<u64> {
-        Ok(self.0.load(Ordering::SeqCst) as u64)
     }
 }
 

@@ -10,15 +10,17 @@ mod power_cut;
 mod shrinking;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{
     Batch, Disk, Engine, EngineKind, LoadError, OpenError, RedbEngine, RedbOptions, SledEngine, SledOptions,
     SystemDisk,
 };
+use crate::storage::testing::unless_gone;
 
 /// An engine that keeps its records in files.
 trait Kept: Engine + Sized + 'static {
@@ -126,6 +128,24 @@ use on_every_engine;
 /// The records that a store must hold.
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// A disk that says how much room there is.
+#[derive(Debug)]
+struct Narrow(AtomicUsize);
+
+impl Disk for Narrow {
+    fn sync_file(&self, path: &Path, file: &File) -> io::Result<()> {
+        SystemDisk.sync_file(path, file)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.sync_dir(path)
+    }
+
+    fn available_bytes(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.0.load(Ordering::SeqCst) as u64)
+    }
+}
+
 /// Chance with a seed, so that a failure can be had again.
 struct Chance(u64);
 
@@ -227,25 +247,18 @@ fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut open = vec![dir.to_owned()];
     while let Some(next) = open.pop() {
-        for entry in unless_gone(fs::read_dir(next)).into_iter().flatten() {
-            let Some(path) = unless_gone(entry).map(|entry| entry.path()) else { continue };
+        for entry in unless_gone(fs::read_dir(next)).unwrap().into_iter().flatten() {
+            let Some(path) = unless_gone(entry).unwrap().map(|entry| entry.path()) else { continue };
             let name = path.strip_prefix(dir).unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
                 files.insert(name + "/", Vec::new());
                 open.push(path);
-            } else if let Some(bytes) = unless_gone(fs::read(&path)) {
+            } else if let Some(bytes) = unless_gone(fs::read(&path)).unwrap() {
                 files.insert(name, bytes);
             }
         }
     }
     files
-}
-
-fn unless_gone<T>(found: io::Result<T>) -> Option<T> {
-    match found {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        other => Some(other.unwrap()),
-    }
 }
 
 /// Writes a [`tree`] back.

@@ -48,40 +48,34 @@ fn commit_some(engine: &mut impl Engine, records: &mut Records, chance: &mut Cha
 
 /// The power goes again and again, each time on what the last cut has left.
 fn no_acknowledged_commit_is_lost<E: Kept>() {
-    let dir = tempfile::tempdir().unwrap();
-    let disk = Arc::new(LosingDisk::default());
-    let mut chance = Chance(21);
-    let mut path = dir.path().join("store-0");
-    let mut records = Records::new();
-    for round in 0..45 {
-        let mut engine = E::open_on(&path, disk.clone()).unwrap();
-        assert!(load(&mut engine).unwrap() == records, "round {round}");
-        commit_some(&mut engine, &mut records, &mut chance, 25);
-        let cut = if round % 3 == 0 { Cut::LosesAll } else { Cut::LosesSome(chance.next()) };
-        let next = dir.path().join(format!("store-{}", round + 1));
-        disk.cut(&path, &next, cut).unwrap();
-        drop(engine);
-        fs::remove_dir_all(&path).unwrap();
-        path = next;
-    }
-    assert!(found::<E>(&path, &disk).unwrap() == records);
+    cut_again_and_again::<E>(45, 21, |engine, records, chance| commit_some(engine, records, chance, 25));
 }
 
 /// The same, with small commits only, often more of them than sled's journal holds.
 fn no_acknowledged_small_commit_is_lost<E: Kept>() {
+    cut_again_and_again::<E>(30, 27, |engine, records, chance| {
+        for _ in 0..=chance.below(40) {
+            let batch = small_batch(chance, 60);
+            engine.commit(&batch).unwrap();
+            apply(records, &batch);
+        }
+    });
+}
+
+fn cut_again_and_again<E: Kept>(
+    rounds: usize,
+    seed: u64,
+    commit: impl Fn(&mut E, &mut Records, &mut Chance),
+) {
     let dir = tempfile::tempdir().unwrap();
     let disk = Arc::new(LosingDisk::default());
-    let mut chance = Chance(27);
+    let mut chance = Chance(seed);
     let mut path = dir.path().join("store-0");
     let mut records = Records::new();
-    for round in 0..30 {
+    for round in 0..rounds {
         let mut engine = E::open_on(&path, disk.clone()).unwrap();
         assert!(load(&mut engine).unwrap() == records, "round {round}");
-        for _ in 0..=chance.below(40) {
-            let batch = small_batch(&mut chance, 60);
-            engine.commit(&batch).unwrap();
-            apply(&mut records, &batch);
-        }
+        commit(&mut engine, &mut records, &mut chance);
         let cut = if round % 3 == 0 { Cut::LosesAll } else { Cut::LosesSome(chance.next()) };
         let next = dir.path().join(format!("store-{}", round + 1));
         disk.cut(&path, &next, cut).unwrap();

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Chance, Kept as _, Records, apply, close, key, load, plant, power_cut, some_batch, tree};
+use super::{
+    Chance, Kept as _, Narrow, Records, apply, close, key, load, plant, power_cut, some_batch, tree,
+};
 use crate::storage::testing::{Cut, LosingDisk};
 use crate::storage::{Batch, Disk, Engine, OpenError, Proportion, RedbEngine, RedbOptions, SystemDisk};
 
@@ -210,30 +212,12 @@ fn a_sync_that_fails_spoils_the_copy_or_the_start_and_no_record() {
     assert!(failed > 2 && given_up > 2, "{failed} starts failed, {given_up} copies were given up");
 }
 
-/// A disk with little room, or so it says.
-#[derive(Debug)]
-struct Narrow;
-
-impl Disk for Narrow {
-    fn sync_file(&self, path: &Path, file: &File) -> io::Result<()> {
-        SystemDisk.sync_file(path, file)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.sync_dir(path)
-    }
-
-    fn available_bytes(&self, _: &Path) -> io::Result<u64> {
-        Ok(10 << 20)
-    }
-}
-
 #[test]
 fn without_room_for_both_the_store_is_used_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("store");
     let records = some_store(&store);
-    let mut engine = open_eager(&store, Arc::new(Narrow)).unwrap();
+    let mut engine = open_eager(&store, Arc::new(Narrow(AtomicUsize::new(10 << 20)))).unwrap();
     assert_eq!(generations(&store), ["gen-1"]);
     assert!(load(&mut engine).unwrap() == records);
 }
