@@ -60,7 +60,13 @@ fn histogram(buckets: usize, step: usize) -> Contribution {
     let bounds = (0..buckets).filter(|bound| bound % step == 0);
     #[allow(clippy::cast_precision_loss, reason = "small numbers")]
     let buckets = bounds.map(|bound| Bucket { upper_bound: bound as f64, cumulative_count: bound as f64 });
-    let value = Histogram { buckets: buckets.collect(), sum: Some(1.25), count: Some(1_000.0), defect: None };
+    let value = Histogram {
+        buckets: buckets.collect(),
+        sum: Some(1.25),
+        count: Some(1_000.0),
+        defect: None,
+        native: None,
+    };
     contribution(&Value::Histogram(Box::new(value)), MetricType::Histogram)
 }
 

@@ -33,14 +33,7 @@ fn check_structure(families: &Families<'_>) {
             for label in families.labels_of(series) {
                 assert!(labels.insert(label.name), "the label {} stands twice", label.name);
             }
-            let of_value = match series.value {
-                Value::Counter(_) => MetricType::Counter,
-                Value::Gauge(_) => MetricType::Gauge,
-                Value::Untyped(_) => MetricType::Untyped,
-                Value::Histogram(_) => MetricType::Histogram,
-                Value::Summary(_) => MetricType::Summary,
-            };
-            assert_eq!(family.metric_type, of_value);
+            assert_eq!(family.metric_type, series.value.metric_type());
         }
     }
 }
@@ -50,10 +43,16 @@ fn check_structure(families: &Families<'_>) {
 fn derived_names_collide(families: &Families<'_>) -> bool {
     let names: HashSet<&str> = families.families.iter().map(|family| &*family.name).collect();
     families.families.iter().any(|family| match family.metric_type {
-        MetricType::Histogram | MetricType::Summary => ["_bucket", "_sum", "_count"]
-            .iter()
-            .any(|suffix| names.contains(format!("{}{suffix}", family.name).as_str())),
-        MetricType::Counter | MetricType::Gauge | MetricType::Untyped => false,
+        MetricType::Histogram | MetricType::Summary | MetricType::GaugeHistogram => {
+            ["_bucket", "_sum", "_count"]
+                .iter()
+                .any(|suffix| names.contains(format!("{}{suffix}", family.name).as_str()))
+        }
+        MetricType::Counter
+        | MetricType::Gauge
+        | MetricType::Untyped
+        | MetricType::Info
+        | MetricType::StateSet => false,
     })
 }
 
@@ -94,7 +93,8 @@ fn shown_value(value: &Value) -> String {
         Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => {
             format!("{:?}", number(*value))
         }
-        Value::Histogram(histogram) => {
+        Value::Info | Value::StateSet(_) => panic!("text 0.0.4 has no word for them"),
+        Value::Histogram(histogram) | Value::GaugeHistogram(histogram) => {
             let mut buckets = histogram.buckets.clone();
             let infinite = buckets.iter().find(|bucket| bucket.upper_bound == f64::INFINITY).copied();
             let count = histogram.count.or(infinite.map(|bucket| bucket.cumulative_count)).unwrap_or(0.0);

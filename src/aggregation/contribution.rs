@@ -49,9 +49,14 @@ impl Contribution {
                 | MetricType::Gauge
                 | MetricType::Untyped
                 | MetricType::Histogram
-                | MetricType::Summary,
+                | MetricType::Summary
+                | MetricType::GaugeHistogram
+                | MetricType::Info
+                | MetricType::StateSet,
                 value,
-            ) => Err(ValueError::OtherType { pushed: type_of(value).as_str(), settled: settled.as_str() }),
+            ) => {
+                Err(ValueError::OtherType { pushed: value.metric_type().as_str(), settled: settled.as_str() })
+            }
         }
     }
 
@@ -62,16 +67,6 @@ impl Contribution {
             Self::Summary(summary) => summary.quantiles(),
             Self::Add(_) | Self::Set(_) => 0,
         }
-    }
-}
-
-fn type_of(value: &Value) -> MetricType {
-    match value {
-        Value::Counter(_) => MetricType::Counter,
-        Value::Gauge(_) => MetricType::Gauge,
-        Value::Untyped(_) => MetricType::Untyped,
-        Value::Histogram(_) => MetricType::Histogram,
-        Value::Summary(_) => MetricType::Summary,
     }
 }
 

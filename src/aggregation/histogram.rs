@@ -242,6 +242,7 @@ impl Histogram {
             sum: Some(self.sum.value()),
             count: Some(as_float(total)),
             defect: None,
+            native: None,
         }))
     }
 }
@@ -257,7 +258,7 @@ mod tests {
             .iter()
             .map(|&(upper_bound, cumulative_count)| Bucket { upper_bound, cumulative_count })
             .collect();
-        Pushed { buckets, sum: Some(1.5), count, defect: None }
+        Pushed { buckets, sum: Some(1.5), count, defect: None, native: None }
     }
 
     fn merged(parts: &[&[(f64, f64)]]) -> Vec<(f64, f64)> {

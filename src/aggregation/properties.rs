@@ -79,7 +79,7 @@ fn histogram() -> impl Strategy<Value = Value> {
                 bucket.upper_bound = -0.0;
             }
             let count = (shown != 2).then(|| as_float(total));
-            Value::Histogram(Box::new(Histogram { buckets, sum, count, defect: None }))
+            Value::Histogram(Box::new(Histogram { buckets, sum, count, defect: None, native: None }))
         },
     )
 }
@@ -105,6 +105,9 @@ fn value(settled: MetricType, mode: UntypedMode) -> BoxedStrategy<Value> {
         }
         (MetricType::Histogram, _) => histogram().boxed(),
         (MetricType::Summary, _) => summary().boxed(),
+        (MetricType::GaugeHistogram | MetricType::Info | MetricType::StateSet, _) => {
+            unreachable!("`pushes` does not ask for it")
+        }
     }
 }
 
@@ -235,6 +238,7 @@ fn model_histogram(pushed: &[&Histogram]) -> Histogram {
         sum: Some(model_sum(pushed.iter().filter_map(|one| one.sum.as_ref()))),
         count: Some(model_count(pushed.iter().map(|one| pushed_count(one)))),
         defect: None,
+        native: None,
     }
 }
 
@@ -261,7 +265,9 @@ fn shown(value: &Value) -> String {
         Value::Counter(value) => format!("counter {:x}", bits(value)),
         Value::Gauge(value) => format!("gauge {:x}", bits(value)),
         Value::Untyped(value) => format!("untyped {:x}", bits(value)),
-        Value::Histogram(histogram) => format!("{histogram:?}"),
+        Value::Histogram(_) | Value::GaugeHistogram(_) | Value::Info | Value::StateSet(_) => {
+            format!("{value:?}")
+        }
         Value::Summary(summary) => {
             let quantiles: Vec<_> =
                 summary.quantiles.iter().map(|one| (one.quantile, canonical_bits(one.value))).collect();
@@ -280,7 +286,7 @@ fn model(settled: MetricType, mode: UntypedMode, pushes: &[Push]) -> Value {
         .iter()
         .filter_map(|(value, stamp)| match value {
             Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => Some((*value, *stamp)),
-            Value::Histogram(_) | Value::Summary(_) => None,
+            _ => None,
         })
         .collect();
     let sum = || model_sum(numbers.iter().map(|(value, _)| value));
@@ -298,6 +304,9 @@ fn model(settled: MetricType, mode: UntypedMode, pushes: &[Push]) -> Value {
         MetricType::Summary => {
             let values: Vec<_> = pushes.iter().filter_map(|(value, _)| as_summary(value)).collect();
             Value::Summary(Box::new(model_summary(&values)))
+        }
+        MetricType::GaugeHistogram | MetricType::Info | MetricType::StateSet => {
+            unreachable!("`pushes` does not ask for it")
         }
     }
 }
@@ -392,7 +401,7 @@ proptest! {
                     prop_assert_eq!(Some(last.cumulative_count), histogram.count);
                     histogram.buckets.iter().map(|b| (b.upper_bound, b.cumulative_count)).collect()
                 }
-                Value::Gauge(_) | Value::Untyped(_) => unreachable!("filtered out above"),
+                _ => unreachable!("filtered out above"),
             };
             prop_assert!(now.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{now:?}");
             for (bound, count) in earlier {

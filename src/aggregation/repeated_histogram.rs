@@ -89,6 +89,7 @@ mod tests {
             sum: places.sum.map(number),
             count: places.count.map(number),
             defect: places.defect,
+            native: None,
         }
     }
 
@@ -113,7 +114,7 @@ mod tests {
             let buckets: Vec<_> = bounds.into_iter().map(bucket).collect();
             let sum = has_sum.then(&mut next);
             let count = has_count.then(&mut next);
-            let places = Pushed { buckets, sum, count, defect: None };
+            let places = Pushed { buckets, sum, count, defect: None, native: None };
             let mut numbers = numbers;
             if ascending {
                 numbers.sort_by(f64::total_cmp);

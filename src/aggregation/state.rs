@@ -67,7 +67,10 @@ impl State {
             (MetricType::Untyped, _) => Self::Untyped(Untyped::sum()),
             (MetricType::Histogram, _) => Self::Histogram(Box::default()),
             (MetricType::Summary, _) => Self::Summary(Box::default()),
-            (MetricType::Gauge, contribution) => mismatch(MetricType::Gauge, contribution),
+            (
+                MetricType::Gauge | MetricType::GaugeHistogram | MetricType::Info | MetricType::StateSet,
+                contribution,
+            ) => mismatch(settled, contribution),
         };
         state.absorb(first, stamp);
         state
@@ -219,7 +222,7 @@ mod tests {
             MetricType::Gauge => {
                 value.prop_map(|value| Contribution::Set(super::super::gauge::contribution(value))).boxed()
             }
-            MetricType::Untyped | MetricType::Histogram | MetricType::Summary => {
+            _ => {
                 unreachable!("tested beside the types")
             }
         }

@@ -88,6 +88,7 @@ impl Repeat {
                     Value::Summary(places) => {
                         composed.push(Composed { slot, line, parts: Parts::Summary(places.clone()) });
                     }
+                    Value::GaugeHistogram(_) | Value::Info | Value::StateSet(_) => is_known = false,
                 }
                 Ok(())
             });

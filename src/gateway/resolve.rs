@@ -302,7 +302,11 @@ fn names_with_created_timestamps<'f>(families: &'f Families<'_>) -> HashSet<&'f 
     let base = |family: &'f MetricFamily<'_>| match family.metric_type {
         MetricType::Counter => Some(family.name.strip_suffix("_total").unwrap_or(&family.name)),
         MetricType::Histogram | MetricType::Summary => Some(&*family.name),
-        MetricType::Gauge | MetricType::Untyped => None,
+        MetricType::Gauge
+        | MetricType::Untyped
+        | MetricType::GaugeHistogram
+        | MetricType::Info
+        | MetricType::StateSet => None,
     };
     families.iter().filter_map(base).collect()
 }
@@ -368,9 +372,13 @@ fn check_family(family: &MetricFamily<'_>, key: &GroupingKey, limits: &Limits) -
     let what = || format!("bytes of HELP of metric \"{name}\"");
     limited(what, help_bytes, limits.help_bytes_max, Limits::HELP_BYTES_FLAG)?;
     let reserved = match family.metric_type {
-        MetricType::Histogram => Some("le"),
+        MetricType::Histogram | MetricType::GaugeHistogram => Some("le"),
         MetricType::Summary => Some("quantile"),
-        MetricType::Counter | MetricType::Gauge | MetricType::Untyped => None,
+        MetricType::Counter
+        | MetricType::Gauge
+        | MetricType::Untyped
+        | MetricType::Info
+        | MetricType::StateSet => None,
     };
     match reserved.filter(|label| key.labels().get(label).is_some()) {
         Some(label) => Err(Rejection::ReservedLabel {

@@ -68,7 +68,8 @@ mod tests {
         let buckets = (0..bounds)
             .map(|bound| Bucket { upper_bound: f64::from(bound), cumulative_count: f64::from(bound) })
             .collect();
-        let value = Histogram { buckets, sum: Some(2.5), count: Some(f64::from(bounds)), defect: None };
+        let value =
+            Histogram { buckets, sum: Some(2.5), count: Some(f64::from(bounds)), defect: None, native: None };
         let value = Value::Histogram(Box::new(value));
         let first = Contribution::new(&value, MetricType::Histogram, "h", UntypedMode::Sum).unwrap();
         State::new(MetricType::Histogram, &first, Stamp(1))

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::BorrowedLabel;
+use super::{BorrowedLabel, Exemplar, NativeHistogram};
 
 /// The type of a metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,12 +19,18 @@ pub enum MetricType {
     Histogram,
     /// Quantiles, with sum and count.
     Summary,
-    /// Of no declared type.
+    /// Of no declared type; OpenMetrics says `unknown`.
     Untyped,
+    /// Counts per bucket of what is there now; the newest push counts.
+    GaugeHistogram,
+    /// Facts in labels, each series with the value 1; the newest push's label sets count.
+    Info,
+    /// Which of several states are on; the newest push counts.
+    StateSet,
 }
 
 impl MetricType {
-    /// The word for it in a `# TYPE` line of text format 0.0.4.
+    /// Its name, as `# TYPE` lines of OpenMetrics write it; of an untyped one, as text format 0.0.4 does.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -32,6 +38,9 @@ impl MetricType {
             Self::Histogram => "histogram",
             Self::Summary => "summary",
             Self::Untyped => "untyped",
+            Self::GaugeHistogram => "gaugehistogram",
+            Self::Info => "info",
+            Self::StateSet => "stateset",
         }
     }
 }
@@ -67,7 +76,8 @@ impl<'a> Families<'a> {
 /// A metric family: all series of one name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricFamily<'a> {
-    /// The metric's name (for a histogram or summary without `_bucket`, `_sum`, `_count`).
+    /// The metric's name, as text format 0.0.4 has it in its `# TYPE` line: with the `_total` of a counter and
+    /// the `_info` of an info, without the `_bucket`, `_sum` and `_count` of a histogram or summary.
     pub name: Cow<'a, str>,
     /// The type declared, [`MetricType::Untyped`] where none was.
     pub metric_type: MetricType,
@@ -75,6 +85,8 @@ pub struct MetricFamily<'a> {
     pub type_is_declared: bool,
     /// The HELP text, unescaped, if there was one.
     pub help: Option<Cow<'a, str>>,
+    /// The unit, if one was declared.
+    pub unit: Option<Cow<'a, str>>,
     /// At least one series.
     pub series: Vec<Series>,
 }
@@ -82,7 +94,8 @@ pub struct MetricFamily<'a> {
 /// One series: a label set with its value. A histogram or summary is one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Where in [`Families::labels`] its labels are; without `le` and `quantile` of a histogram or summary.
+    /// Where in [`Families::labels`] its labels are; without `le` of a histogram, `quantile` of
+    /// a summary and the label of a state set that is named as the family.
     pub labels: Range<u32>,
     /// The value; its variant agrees with the family's type.
     pub value: Value,
@@ -90,6 +103,9 @@ pub struct Series {
     pub line: u32,
     /// Whether any of its samples carried a timestamp.
     pub has_timestamp: bool,
+    /// The exemplars that came with it. There are nearly always none.
+    #[allow(clippy::box_collection, reason = "there is one for each series of a body, and a box is small")]
+    pub exemplars: Option<Box<Vec<Exemplar>>>,
 }
 
 /// What one series holds, as pushed or as exposed. Most series are numbers, so what is larger is boxed.
@@ -101,13 +117,36 @@ pub enum Value {
     Gauge(f64),
     /// The value of an untyped metric.
     Untyped(f64),
-    /// A classic histogram.
+    /// A histogram, classic or native or both.
     Histogram(Box<Histogram>),
     /// A summary.
     Summary(Box<Summary>),
+    /// A gauge histogram, classic or native or both.
+    GaugeHistogram(Box<Histogram>),
+    /// An info, whose labels are all that it says.
+    Info,
+    /// A state set.
+    StateSet(Box<StateSet>),
 }
 
-/// A classic histogram as written in an exposition: cumulative, in the order pushed, not yet checked.
+impl Value {
+    /// The type of the families that have such values.
+    pub fn metric_type(&self) -> MetricType {
+        match self {
+            Self::Counter(_) => MetricType::Counter,
+            Self::Gauge(_) => MetricType::Gauge,
+            Self::Untyped(_) => MetricType::Untyped,
+            Self::Histogram(_) => MetricType::Histogram,
+            Self::Summary(_) => MetricType::Summary,
+            Self::GaugeHistogram(_) => MetricType::GaugeHistogram,
+            Self::Info => MetricType::Info,
+            Self::StateSet(_) => MetricType::StateSet,
+        }
+    }
+}
+
+/// A histogram as written in an exposition, not yet checked: its classic buckets, cumulative and in the order
+/// pushed, and its native part.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Histogram {
     /// The `_bucket` samples, `+Inf` among them if it was written.
@@ -116,6 +155,18 @@ pub struct Histogram {
     pub sum: Option<f64>,
     /// The `_count` sample, if there was one.
     pub count: Option<f64>,
+    /// The first thing wrong with the samples, if anything is.
+    pub defect: Option<Defect>,
+    /// The native part, if there is one. With it there may be no classic buckets.
+    pub native: Option<Box<NativeHistogram>>,
+}
+
+/// Which states there are, and which of them are on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StateSet {
+    /// The states in the order pushed: the value of the label that is named as the family, and whether the
+    /// sample was 1.
+    pub states: Vec<(Box<str>, bool)>,
     /// The first thing wrong with the samples, if anything is.
     pub defect: Option<Defect>,
 }

@@ -1,4 +1,39 @@
-//! Which names are valid, by the Prometheus data model (without UTF-8 names).
+//! Which names are valid, by the Prometheus data model.
+
+/// Which names a push may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NameScheme {
+    /// Letters, digits and underscores, and in metric names colons.
+    #[default]
+    Legacy,
+    /// Any text that is not empty.
+    Utf8,
+}
+
+impl NameScheme {
+    /// Whether a metric may have this name.
+    pub fn is_metric_name(self, name: &str) -> bool {
+        match self {
+            Self::Legacy => is_metric_name(name),
+            Self::Utf8 => !name.is_empty(),
+        }
+    }
+
+    /// Whether a push may set a label of this name. Reserved for internal use by the data model is what begins
+    /// with `__`, here also where it does so only once it is shown to somebody who knows legacy names.
+    pub fn is_pushable_label_name(self, name: &str) -> bool {
+        match self {
+            Self::Legacy => is_pushable_label_name(name),
+            Self::Utf8 => {
+                let shown_as_underscore = |shown: char| !shown.is_ascii_alphanumeric();
+                let mut start = name.chars();
+                let is_reserved = start.next().is_some_and(|first| !first.is_ascii_alphabetic())
+                    && start.next().is_some_and(shown_as_underscore);
+                !name.is_empty() && !is_reserved
+            }
+        }
+    }
+}
 
 /// Whether `name` matches `[a-zA-Z_:][a-zA-Z0-9_:]*`, the rule for metric names.
 pub fn is_metric_name(name: &str) -> bool {
@@ -42,6 +77,19 @@ mod tests {
             assert!(!is_metric_name(name), "{name:?}");
             assert!(!is_label_name(name), "{name:?}");
         }
+    }
+
+    #[test]
+    fn with_utf8_names_all_texts_are_names_but_the_reserved_ones() {
+        let scheme = NameScheme::Utf8;
+        for name in ["a.b", "é", "a b\n", "1a", "_a", ".a", "a..b"] {
+            assert!(scheme.is_metric_name(name) && scheme.is_pushable_label_name(name), "{name:?}");
+        }
+        for name in ["", "__a", "..a", "_.a", "éé"] {
+            assert!(!scheme.is_pushable_label_name(name), "{name:?}");
+        }
+        assert!(!scheme.is_metric_name(""));
+        assert!(!NameScheme::Legacy.is_metric_name("a.b"));
     }
 
     #[test]

@@ -175,6 +175,7 @@ impl<B: Bounds> Instrument for Histogram<B> {
             sum: Some(f64::from_bits(self.sum.load(Relaxed))),
             count: Some(as_float(cumulative)),
             defect: None,
+            native: None,
         };
         vec![(LabelSet::default(), Value::Histogram(Box::new(histogram)))]
     }

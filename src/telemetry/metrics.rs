@@ -191,14 +191,7 @@ mod tests {
         metrics.http_requests.of((Handler::Metrics, Method::Get, StatusCode(200))).increment();
         for family in metrics.families() {
             for (_, value) in &family.series {
-                let of_value = match value {
-                    Value::Counter(_) => MetricType::Counter,
-                    Value::Gauge(_) => MetricType::Gauge,
-                    Value::Untyped(_) => MetricType::Untyped,
-                    Value::Histogram(_) => MetricType::Histogram,
-                    Value::Summary(_) => MetricType::Summary,
-                };
-                assert_eq!(of_value, family.metric_type, "{}", family.name);
+                assert_eq!(value.metric_type(), family.metric_type, "{}", family.name);
             }
         }
     }

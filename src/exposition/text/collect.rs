@@ -154,6 +154,7 @@ impl<'a> Collector<'a> {
                 metric_type: MetricType::Untyped,
                 type_is_declared: false,
                 help: None,
+                unit: None,
                 series: Vec::new(),
             });
             Target { family, part: Part::Bare }
@@ -171,9 +172,13 @@ impl<'a> Collector<'a> {
                     return None;
                 }
                 let fits = match self.families[base.family as usize].metric_type {
-                    MetricType::Histogram => true,
+                    MetricType::Histogram | MetricType::GaugeHistogram => true,
                     MetricType::Summary => part != Part::Bucket,
-                    MetricType::Counter | MetricType::Gauge | MetricType::Untyped => false,
+                    MetricType::Counter
+                    | MetricType::Gauge
+                    | MetricType::Untyped
+                    | MetricType::Info
+                    | MetricType::StateSet => false,
                 };
                 fits.then_some(Target { family: base.family, part })
             },
@@ -220,9 +225,13 @@ impl<'a> Collector<'a> {
     #[inline]
     pub(super) fn take_bound(&mut self, target: Target, first_label: u32) -> Result<Option<Bound>, Failure> {
         let name = match self.families[target.family as usize].metric_type {
-            MetricType::Histogram => "le",
+            MetricType::Histogram | MetricType::GaugeHistogram => "le",
             MetricType::Summary => "quantile",
-            MetricType::Counter | MetricType::Gauge | MetricType::Untyped => return Ok(None),
+            MetricType::Counter
+            | MetricType::Gauge
+            | MetricType::Untyped
+            | MetricType::Info
+            | MetricType::StateSet => return Ok(None),
         };
         let labels = &self.labels[first_label as usize..];
         // It is nearly always the last one.
@@ -252,6 +261,11 @@ impl<'a> Collector<'a> {
                 let whole = self.folded_series(target.family, line, || Value::Summary(Box::default()));
                 fold(whole, target.part, bound, value);
             }
+            MetricType::GaugeHistogram => {
+                let whole = self.folded_series(target.family, line, || Value::GaugeHistogram(Box::default()));
+                fold(whole, target.part, bound, value);
+            }
+            MetricType::Info | MetricType::StateSet => unreachable!("this format has no word for them"),
         }
     }
 
@@ -272,7 +286,8 @@ impl<'a> Collector<'a> {
             // Most families are small; the least that a vector takes by itself would be several series.
             series.reserve_exact(1);
         }
-        series.push(Series { labels, value, line: line.number, has_timestamp: line.has_timestamp });
+        let Line { number: line, has_timestamp, .. } = line;
+        series.push(Series { labels, value, line, has_timestamp, exemplars: None });
         self.series += 1;
     }
 
@@ -329,9 +344,11 @@ impl<'a> Collector<'a> {
 /// Adds a sample to the histogram or summary that it is a part of.
 fn fold(whole: &mut Value, part: Part, bound: Option<f64>, value: f64) {
     match whole {
-        Value::Histogram(histogram) => fold_into_histogram(histogram, part, bound, value),
+        Value::Histogram(histogram) | Value::GaugeHistogram(histogram) => {
+            fold_into_histogram(histogram, part, bound, value);
+        }
         Value::Summary(summary) => fold_into_summary(summary, part, bound, value),
-        Value::Counter(_) | Value::Gauge(_) | Value::Untyped(_) => {
+        Value::Counter(_) | Value::Gauge(_) | Value::Untyped(_) | Value::Info | Value::StateSet(_) => {
             unreachable!(
                 "only histograms and summaries have parts, and a family's type is fixed by its first sample"
             )

@@ -6,7 +6,7 @@
 use memchr::{memchr2, memchr3};
 
 use crate::exposition::number;
-use crate::model::{Bucket, Histogram, Label, MetricType, Summary, Value};
+use crate::model::{Bucket, Histogram, Label, MetricType, StateSet, Summary, Value};
 
 /// Appends the HELP line, if there is a help text, and the TYPE line.
 pub fn write_header(out: &mut Vec<u8>, name: &str, help: Option<&str>, metric_type: MetricType) {
@@ -20,8 +20,17 @@ pub fn write_header(out: &mut Vec<u8>, name: &str, help: Option<&str>, metric_ty
     out.extend_from_slice(b"# TYPE ");
     out.extend_from_slice(name.as_bytes());
     out.push(b' ');
-    out.extend_from_slice(metric_type.as_str().as_bytes());
+    out.extend_from_slice(word(metric_type).as_bytes());
     out.push(b'\n');
+}
+
+/// The type as this format has it: what only OpenMetrics has a word for is shown as what it is made of.
+fn word(metric_type: MetricType) -> &'static str {
+    match metric_type {
+        MetricType::GaugeHistogram => MetricType::Histogram.as_str(),
+        MetricType::Info | MetricType::StateSet => MetricType::Gauge.as_str(),
+        metric_type => metric_type.as_str(),
+    }
 }
 
 /// Appends the lines of one series, its labels in the order given, `le` or `quantile` behind them.
@@ -55,8 +64,12 @@ pub(super) fn write_series_with(
             out.extend_from_slice(end);
             write_value(out, *value);
         }
-        Value::Histogram(histogram) => SeriesWriter::new(name, labels).histogram(out, histogram),
+        Value::Info => write_series_with(out, name, labels, &Value::Gauge(1.0)),
+        Value::Histogram(histogram) | Value::GaugeHistogram(histogram) => {
+            SeriesWriter::new(name, labels).histogram(out, histogram);
+        }
         Value::Summary(summary) => SeriesWriter::new(name, labels).summary(out, summary),
+        Value::StateSet(set) => SeriesWriter::new(name, labels).state_set(out, set),
     }
 }
 
@@ -116,6 +129,20 @@ impl<'n> SeriesWriter<'n> {
     fn sum_and_count(&self, out: &mut Vec<u8>, sum: Option<f64>, count: f64) {
         self.sample(out, "_sum", None, sum.unwrap_or(0.0));
         self.sample(out, "_count", None, count);
+    }
+
+    /// A sample for each state, with a label that is named as the family.
+    fn state_set(&self, out: &mut Vec<u8>, set: &StateSet) {
+        for (state, is_on) in &set.states {
+            out.extend_from_slice(self.name.as_bytes());
+            out.extend_from_slice(&self.labels);
+            out.push(if self.labels.is_empty() { b'{' } else { b',' });
+            out.extend_from_slice(self.name.as_bytes());
+            out.extend_from_slice(b"=\"");
+            write_label_value(out, state);
+            out.extend_from_slice(b"\"} ");
+            write_value(out, f64::from(u8::from(*is_on)));
+        }
     }
 
     /// Appends one line.

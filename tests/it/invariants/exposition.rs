@@ -230,6 +230,7 @@ proptest! {
                         add("_sum", "", summary.sum.unwrap());
                         add("_count", "", summary.count.unwrap());
                     }
+                    Value::GaugeHistogram(_) | Value::Info | Value::StateSet(_) => unreachable!("never pushed"),
                 }
             }
         }

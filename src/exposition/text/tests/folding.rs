@@ -39,6 +39,7 @@ fn the_samples_of_a_histogram_are_one_series() {
             sum: Some(5.5),
             count: Some(4.0),
             defect: None,
+            native: None,
         }
     );
     let families = read(body.as_bytes());
@@ -79,7 +80,13 @@ fn label_sets_are_compared_as_sets() {
     assert_eq!(shape(body), [("h".to_owned(), 2)]);
     assert_eq!(
         histogram(body, 0),
-        Histogram { buckets: vec![bucket(1.0, 1.0)], sum: Some(10.0), count: Some(7.0), defect: None }
+        Histogram {
+            buckets: vec![bucket(1.0, 1.0)],
+            sum: Some(10.0),
+            count: Some(7.0),
+            defect: None,
+            native: None
+        }
     );
     assert_eq!(histogram(body, 1).sum, Some(20.0));
     assert_eq!(labels(&read(body.as_bytes()), 0, 1), "b=1,a=2");
@@ -182,6 +189,7 @@ fn runs_of_buckets_mean_the_same_in_every_layout() {
         sum: None,
         count: None,
         defect: None,
+        native: None,
     };
     for line in [
         "h_bucket{a=\"x\",le=\"B\"} V\n",

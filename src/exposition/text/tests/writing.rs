@@ -60,6 +60,7 @@ fn histograms() {
         sum: Some(4.25),
         count: Some(3.0),
         defect: None,
+        native: None,
     };
     let with_infinity = "m_bucket{a=\"b\",le=\"0.5\"} 1\nm_bucket{a=\"b\",le=\"1\"} 2\n\
                          m_bucket{a=\"b\",le=\"+Inf\"} 3\nm_sum{a=\"b\"} 4.25\nm_count{a=\"b\"} 3\n";

@@ -284,7 +284,11 @@ fn write_again(out: &mut Vec<u8>, family: &Family, seen: &Seen<'_>, at: At, befo
             out.extend_from_slice(&before[..=labels]);
             text::write_value(out, value);
         }
-        value @ (Value::Histogram(_) | Value::Summary(_)) => {
+        value @ (Value::Histogram(_)
+        | Value::Summary(_)
+        | Value::GaugeHistogram(_)
+        | Value::Info
+        | Value::StateSet(_)) => {
             text::write_series(out, &family.name, seen.series(at).labels(), &value);
         }
     }
