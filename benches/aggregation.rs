@@ -2,7 +2,7 @@
 
 use divan::{Bencher, black_box};
 use tallygate::aggregation::{Contribution, State, UntypedMode};
-use tallygate::model::{Bucket, Histogram, MetricType, Stamp, Value};
+use tallygate::model::{Bucket, Counts, Histogram, MetricType, NativeCounts, NativeHistogram, Stamp, Value};
 
 /// Contributions that are absorbed in one iteration, so that what is measured is longer than the clock's
 /// step.
@@ -78,4 +78,30 @@ fn histogram_of_equal_bounds(bencher: Bencher<'_, '_>, buckets: usize) {
 #[divan::bench(args = [10, 100])]
 fn histogram_of_other_bounds(bencher: Bencher<'_, '_>, buckets: usize) {
     absorb(bencher, MetricType::Histogram, &[histogram(buckets, 1), histogram(buckets, 3)]);
+}
+
+/// A native histogram with so many populated buckets from an index on.
+fn native(schema: i8, first: i32, buckets: i32) -> Contribution {
+    let positive: Vec<(i32, u64)> = (first..first + buckets).zip(1..).collect();
+    let count = positive.iter().map(|(_, count)| count).sum::<u64>() + 1;
+    let part = NativeHistogram {
+        schema,
+        zero_threshold: 2.938_735_877_055_719e-39,
+        custom_bounds: Vec::new(),
+        counts: NativeCounts::Integer(Counts { count, zero: 1, positive, negative: Vec::new() }),
+        sum: None,
+    };
+    let value = Histogram { sum: Some(1.25), native: Some(Box::new(part)), ..Histogram::default() };
+    contribution(&Value::Histogram(Box::new(value)), MetricType::Histogram)
+}
+
+#[divan::bench(args = [10, 100])]
+fn native_histogram_of_equal_buckets(bencher: Bencher<'_, '_>, buckets: i32) {
+    absorb(bencher, MetricType::Histogram, &[native(3, -20, buckets)]);
+}
+
+/// Finer ones into a coarser one.
+#[divan::bench(args = [10, 100])]
+fn native_histogram_of_other_schema(bencher: Bencher<'_, '_>, buckets: i32) {
+    absorb(bencher, MetricType::Histogram, &[native(2, -20, buckets), native(3, -20, buckets)]);
 }

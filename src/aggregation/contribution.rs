@@ -3,7 +3,10 @@
 use crate::model::{MetricType, Value};
 
 use super::error::ValueError;
+use super::gauge_histogram::GaugeHistogramContribution;
 use super::histogram::HistogramContribution;
+use super::native_histogram::NativeHistogram;
+use super::state_set::StateSetContribution;
 use super::summary::SummaryContribution;
 use super::untyped::UntypedMode;
 use super::{counter, gauge, untyped};
@@ -19,6 +22,14 @@ pub enum Contribution {
     Histogram(Box<HistogramContribution>),
     /// Observations of a summary.
     Summary(Box<SummaryContribution>),
+    /// Observations of a histogram with a native part.
+    Native(Box<NativeHistogram>),
+    /// Buckets that replace others.
+    GaugeHistogram(Box<GaugeHistogramContribution>),
+    /// That an info is there.
+    Info,
+    /// States that replace others.
+    StateSet(Box<StateSetContribution>),
 }
 
 impl Contribution {
@@ -38,11 +49,21 @@ impl Contribution {
                 Ok(Self::Set(gauge::contribution(*value)))
             }
             (MetricType::Untyped, Value::Untyped(value)) => untyped::contribution(*value, name, mode),
-            (MetricType::Histogram, Value::Histogram(value)) => {
-                HistogramContribution::new(value).map(|histogram| Self::Histogram(Box::new(histogram)))
-            }
+            (MetricType::Histogram, Value::Histogram(value)) => match &value.native {
+                Some(part) => NativeHistogram::new(value, part).map(|native| Self::Native(Box::new(native))),
+                None => {
+                    HistogramContribution::new(value).map(|histogram| Self::Histogram(Box::new(histogram)))
+                }
+            },
             (MetricType::Summary, Value::Summary(value)) => {
                 SummaryContribution::new(value).map(|summary| Self::Summary(Box::new(summary)))
+            }
+            (MetricType::GaugeHistogram, Value::GaugeHistogram(value)) => {
+                GaugeHistogramContribution::new(value).map(|pushed| Self::GaugeHistogram(Box::new(pushed)))
+            }
+            (MetricType::Info, Value::Info) => Ok(Self::Info),
+            (MetricType::StateSet, Value::StateSet(value)) => {
+                StateSetContribution::new(value).map(|pushed| Self::StateSet(Box::new(pushed)))
             }
             (
                 MetricType::Counter
@@ -60,13 +81,22 @@ impl Contribution {
         }
     }
 
-    /// How many buckets (`+Inf` included) or quantiles it has; 0 for what is one number.
+    /// How many buckets (`+Inf` included), quantiles or states it has, as far as it is not bounded by itself; 0 for
+    /// what is one number.
     pub fn parts(&self) -> usize {
         match self {
             Self::Histogram(histogram) => histogram.bounds(),
             Self::Summary(summary) => summary.quantiles(),
-            Self::Add(_) | Self::Set(_) => 0,
+            Self::Native(native) => native.bounds(),
+            Self::GaugeHistogram(pushed) => pushed.bounds(),
+            Self::StateSet(pushed) => pushed.len(),
+            Self::Add(_) | Self::Set(_) | Self::Info => 0,
         }
+    }
+
+    /// Whether [`State::check`](super::State::check) may refuse it.
+    pub fn is_limited(&self) -> bool {
+        matches!(self, Self::Histogram(_) | Self::Native(_))
     }
 }
 

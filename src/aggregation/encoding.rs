@@ -23,7 +23,13 @@ impl State {
                 out.push(Self::HISTOGRAM);
                 histogram.encode(out);
             }
-            Self::Gauge(_) | Self::Untyped(_) | Self::Summary(_) => append(out, self),
+            Self::Gauge(_)
+            | Self::Untyped(_)
+            | Self::Summary(_)
+            | Self::Native(_)
+            | Self::GaugeHistogram(_)
+            | Self::Info
+            | Self::StateSet(_) => append(out, self),
         }
     }
 }

@@ -116,6 +116,102 @@ pub enum ValueError {
         /// The quantile.
         quantile: f64,
     },
+    /// A schema that native histograms do not have.
+    #[error("its schema is {schema}; native histograms have schemas from -4 to 8, or -53 with custom bounds")]
+    UnknownSchema {
+        /// The schema.
+        schema: i8,
+    },
+    /// A bucket where there are no numbers.
+    #[error("it has a native bucket {index}, and with schema {schema} there are {min} to {max}")]
+    BucketOutOfRange {
+        /// The index of the bucket.
+        index: i32,
+        /// The schema.
+        schema: i8,
+        /// The first index that there is.
+        min: i32,
+        /// The last index that there is.
+        max: i32,
+    },
+    /// Native buckets out of order, or one twice.
+    #[error("its native bucket {index} follows bucket {before}; they must ascend, each there once")]
+    BucketsOutOfOrder {
+        /// The index of the bucket before.
+        before: i32,
+        /// The index of the bucket.
+        index: i32,
+    },
+    /// A zero bucket that is not one.
+    #[error(
+        "its zero threshold is {threshold}, and it must be finite and not negative",
+        threshold = Shown(*threshold)
+    )]
+    ZeroThreshold {
+        /// The threshold.
+        threshold: f64,
+    },
+    /// Custom bounds that are none, or out of order.
+    #[error("its custom bound {bound} is not finite, or not above the one before it", bound = Shown(*bound))]
+    CustomBound {
+        /// The bound.
+        bound: f64,
+    },
+    /// What a native histogram of its kind does not have.
+    #[error("it has {what}, which a native histogram of schema {schema} does not have")]
+    OutOfPlace {
+        /// What it has.
+        what: &'static str,
+        /// The schema.
+        schema: i8,
+    },
+    /// The native buckets and the count contradict each other.
+    #[error(
+        "its native buckets hold {buckets} and its count is {count}; they must be equal, unless the sum is NaN: \
+         then the buckets may hold less"
+    )]
+    NativeCountContradiction {
+        /// What the buckets hold.
+        buckets: f64,
+        /// The count.
+        count: f64,
+    },
+    /// The count of the histogram is not that of its native part.
+    #[error("its _count is {count} and its native part counts {native}; they must be equal", count = Shown(*count))]
+    PartsContradiction {
+        /// The count of the histogram.
+        count: f64,
+        /// That of its native part.
+        native: f64,
+    },
+    /// Exponential and custom buckets in one series.
+    #[error(
+        "it has {pushed} native buckets and what was pushed before has {stored} ones, which cannot be added; \
+         push it under another name, or delete the group first"
+    )]
+    OtherBuckets {
+        /// The kind that was pushed: `exponential` or `custom`.
+        pushed: &'static str,
+        /// The kind that is stored.
+        stored: &'static str,
+    },
+    /// Too many zero thresholds in all.
+    #[error(
+        "the native histogram would have zero buckets with {found} different thresholds, over the limit of \
+         {max}; use the same threshold in every push"
+    )]
+    TooManyZeroThresholds {
+        /// How many there would be.
+        found: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// One state twice.
+    #[error("the state {state:?} is there twice; push it once")]
+    StateTwice {
+        /// The state.
+        state: Box<str>,
+    },
     /// The value is of another type than its family.
     #[error("it is a {pushed}, and its family holds a {settled}")]
     OtherType {
@@ -150,6 +246,9 @@ pub(super) fn increment(what: &'static str, value: f64) -> Result<f64, ValueErro
     if value < 0.0 { Err(ValueError::Negative { what, value }) } else { Ok(value) }
 }
 
+/// 2^53: up to here every whole number is a floating-point number.
+pub(super) const COUNT_MAX: u64 = 1 << f64::MANTISSA_DIGITS;
+
 /// A count in one push.
 #[allow(
     clippy::cast_possible_truncation,
@@ -158,15 +257,14 @@ pub(super) fn increment(what: &'static str, value: f64) -> Result<f64, ValueErro
     reason = "compared with what it was"
 )]
 pub(super) fn count(what: &'static str, value: f64) -> Result<u64, ValueError> {
-    /// 2^53: up to here every whole number is a floating-point number.
-    const COUNT_MAX: f64 = 9_007_199_254_740_992.0;
+    const MAX: f64 = COUNT_MAX as f64;
     let whole = value as u64;
     // The conversion rounds and clamps, so that only whole numbers in range come back as they were.
-    if whole as f64 == value && value <= COUNT_MAX {
+    if whole as f64 == value && value <= MAX {
         return Ok(whole);
     }
     let value = increment(what, value)?;
-    if value > COUNT_MAX {
+    if value > MAX {
         return Err(ValueError::CountTooLarge { what, value });
     }
     Err(ValueError::NotWhole { what, value })

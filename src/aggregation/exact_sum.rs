@@ -88,6 +88,37 @@ impl Default for ExactSum {
 }
 
 impl ExactSum {
+    /// The sum of one finite number.
+    pub(crate) fn of(value: f64) -> Self {
+        let mut sum = Self::default();
+        sum.add(value);
+        sum
+    }
+
+    /// The sum of so many ones.
+    pub(crate) fn of_count(count: u64) -> Self {
+        let low = count & u64::from(u32::MAX);
+        let mut sum = Self::of(float(count - low));
+        sum.add(float(low));
+        sum
+    }
+
+    /// Whether it is a whole number, of those that counts can come to.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(&self.0, Repr::Pair { high, low } if high.fract() == 0.0 && low.fract() == 0.0)
+    }
+
+    /// The sum as a count, if it is one.
+    #[allow(clippy::cast_possible_truncation, reason = "whole numbers, and out of range is no count")]
+    pub(crate) fn as_count(&self) -> Option<u64> {
+        match &self.0 {
+            Repr::Pair { high, low } if self.is_whole() => {
+                u64::try_from((*high as i128).saturating_add(*low as i128)).ok()
+            }
+            Repr::Pair { .. } | Repr::Wide(_) => None,
+        }
+    }
+
     /// Adds a finite number.
     #[inline]
     pub(crate) fn add(&mut self, value: f64) {
@@ -144,6 +175,22 @@ impl ExactSum {
             Repr::Wide(other) => {
                 let mut wide = self.to_wide();
                 wide.combine(other);
+                self.0 = Repr::Wide(Box::new(wide));
+                self.narrow();
+            }
+        }
+    }
+
+    /// Takes another sum away.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        match &other.0 {
+            Repr::Pair { high, low } => {
+                self.add(-*high);
+                self.add(-*low);
+            }
+            Repr::Wide(other) => {
+                let mut wide = self.to_wide();
+                wide.combine(&other.negated());
                 self.0 = Repr::Wide(Box::new(wide));
                 self.narrow();
             }
@@ -330,6 +377,19 @@ mod tests {
         assert_eq!(total.value(), f64::MAX);
         assert!(!total.is_saturated());
         assert_eq!(sum(&[-f64::MAX, -f64::MAX]).value(), -f64::MAX);
+    }
+
+    #[test]
+    fn counts_come_back_as_they_were() {
+        for count in [0, 1, (1 << 53) - 1, (1 << 53) + 1, u64::MAX - 1, u64::MAX] {
+            assert_eq!(ExactSum::of_count(count).as_count(), Some(count));
+        }
+        let mut beyond = ExactSum::of_count(u64::MAX);
+        beyond.add(1.0);
+        assert_eq!(beyond.as_count(), None);
+        for not_a_count in [0.5, -1.0, 1e300, f64::MAX] {
+            assert_eq!(ExactSum::of(not_a_count).as_count(), None, "{not_a_count}");
+        }
     }
 
     #[test]

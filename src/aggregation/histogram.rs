@@ -26,10 +26,14 @@ impl HistogramContribution {
         if let Some(defect) = pushed.defect {
             return Err(of_defect(defect));
         }
-        let mut buckets = sorted(&pushed.buckets)?;
-        complete(&mut buckets, pushed.count)?;
+        let buckets = cumulative(&pushed.buckets, pushed.count)?;
         let sum = finite("_sum", pushed.sum.unwrap_or(0.0))?;
         Ok(Self { buckets: apart(&buckets)?, sum })
+    }
+
+    /// Of the classic buckets of a histogram that has more than these, with its count.
+    pub(super) fn of_buckets(buckets: &[Bucket], count: f64, sum: f64) -> Result<Self, ValueError> {
+        Ok(Self { buckets: apart(&cumulative(buckets, Some(count))?)?, sum })
     }
 
     /// The observations as this type holds them.
@@ -44,7 +48,7 @@ impl HistogramContribution {
     }
 }
 
-fn of_defect(defect: Defect) -> ValueError {
+pub(super) fn of_defect(defect: Defect) -> ValueError {
     match defect {
         Defect::BareSample => {
             ValueError::BareSample { metric_type: "histogram", expected: "_bucket, _sum and _count" }
@@ -53,6 +57,14 @@ fn of_defect(defect: Defect) -> ValueError {
         Defect::SecondSum => ValueError::Twice { what: "_sum" },
         Defect::SecondCount => ValueError::Twice { what: "_count" },
     }
+}
+
+/// The buckets by bound, each bound once, `+Inf` last. The counts are not yet checked, but that of `+Inf` agrees
+/// with the count.
+pub(super) fn cumulative(buckets: &[Bucket], count: Option<f64>) -> Result<Vec<Bucket>, ValueError> {
+    let mut buckets = sorted(buckets)?;
+    complete(&mut buckets, count)?;
+    Ok(buckets)
 }
 
 /// The buckets by bound, each bound once; a bound of minus zero is zero.
@@ -157,13 +169,39 @@ impl Histogram {
         size_of::<Self>() + self.buckets.len() * size_of::<(f64, u64)>()
     }
 
+    /// Whether a push can be absorbed: there may be so many bounds and no more.
+    pub(super) fn check(
+        &self,
+        contribution: &HistogramContribution,
+        bounds_max: usize,
+    ) -> Result<(), ValueError> {
+        self.check_bounds(&contribution.buckets, bounds_max)
+    }
+
+    /// Whether another one can be combined with it.
+    pub(super) fn check_combined(&self, other: &Self, bounds_max: usize) -> Result<(), ValueError> {
+        self.check_bounds(&other.buckets, bounds_max)
+    }
+
+    fn check_bounds(&self, pushed: &[(f64, u64)], bounds_max: usize) -> Result<(), ValueError> {
+        // All have +Inf. Most are so far from the limit that the bounds need not be looked at.
+        if self.buckets.len() + pushed.len() - 1 <= bounds_max {
+            return Ok(());
+        }
+        let found = self.bounds_with(pushed);
+        if found <= bounds_max || found == self.buckets.len() {
+            Ok(())
+        } else {
+            Err(ValueError::TooManyBounds { found, max: bounds_max })
+        }
+    }
+
     /// How many bounds there would be together with those of a push.
-    pub(super) fn bounds_with(&self, contribution: &HistogramContribution) -> usize {
-        if self.has_bounds_of(&contribution.buckets) {
+    fn bounds_with(&self, buckets: &[(f64, u64)]) -> usize {
+        if self.has_bounds_of(buckets) {
             return self.buckets.len();
         }
-        let new = contribution
-            .buckets
+        let new = buckets
             .iter()
             .filter(|(bound, _)| self.buckets.binary_search_by(|(own, _)| own.total_cmp(bound)).is_err());
         self.buckets.len() + new.count()
@@ -180,6 +218,16 @@ impl Histogram {
         self.buckets.iter().try_fold(0_u64, |total, (_, count)| total.checked_add(*count)).is_none()
     }
 
+    /// All observations.
+    pub(super) fn count(&self) -> u64 {
+        self.buckets.iter().fold(0, |total, (_, count)| total.saturating_add(*count))
+    }
+
+    /// Their sum.
+    pub(super) fn sum(&self) -> &ExactSum {
+        &self.sum
+    }
+
     /// Appends the observations to a record.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         append_integer(out, self.buckets.len() as u64);
@@ -190,9 +238,10 @@ impl Histogram {
         self.sum.encode(out);
     }
 
-    pub(super) fn combine(&mut self, other: &Self) {
+    /// Adds those of another one. True if a total is now beyond what can be shown.
+    pub(super) fn combine(&mut self, other: &Self) -> bool {
         self.sum.combine(&other.sum);
-        self.add(&other.buckets);
+        self.add(&other.buckets) || self.count_saturates() || self.sum.is_saturated()
     }
 
     /// Adds counts bound by bound; true if one saturates.
@@ -232,18 +281,23 @@ impl Histogram {
     }
 
     pub(super) fn expose(&self) -> Value {
+        Value::Histogram(Box::new(self.shown()))
+    }
+
+    /// What is shown of it.
+    pub(super) fn shown(&self) -> Pushed {
         let mut total = 0_u64;
         let buckets = self.buckets.iter().map(|&(upper_bound, count)| {
             total = total.saturating_add(count);
             Bucket { upper_bound, cumulative_count: as_float(total) }
         });
-        Value::Histogram(Box::new(Pushed {
+        Pushed {
             buckets: buckets.collect(),
             sum: Some(self.sum.value()),
             count: Some(as_float(total)),
             defect: None,
             native: None,
-        }))
+        }
     }
 }
 
@@ -375,8 +429,9 @@ mod tests {
             let of = |parts: &[Vec<(f64, f64)>]| {
                 let mut histogram = Histogram::default();
                 for part in parts {
-                    let bounds = histogram.bounds_with(&HistogramContribution::new(&pushed(part, None)).unwrap());
-                    histogram.absorb(&HistogramContribution::new(&pushed(part, None)).unwrap());
+                    let contribution = HistogramContribution::new(&pushed(part, None)).unwrap();
+                    let bounds = histogram.bounds_with(&contribution.buckets);
+                    histogram.absorb(&contribution);
                     assert_eq!(histogram.buckets.len(), bounds);
                 }
                 histogram

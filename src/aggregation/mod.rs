@@ -12,18 +12,23 @@ mod counter;
 mod encoding;
 mod error;
 mod exact_sum;
+mod exemplars;
 mod gauge;
+mod gauge_histogram;
 mod histogram;
+mod native_histogram;
 #[cfg(test)]
 mod properties;
 mod repeated_histogram;
 mod state;
+mod state_set;
 mod summary;
 mod untyped;
 mod wide;
 
 pub use contribution::Contribution;
 pub use error::ValueError;
+pub use exemplars::Exemplars;
 pub use histogram::HistogramContribution;
 pub use repeated_histogram::RepeatedHistogram;
 pub use state::{Absorbed, State};

@@ -155,7 +155,7 @@ fn state<'a>(
     state
 }
 
-fn combined(parts: impl IntoIterator<Item = State>) -> State {
+pub(super) fn combined(parts: impl IntoIterator<Item = State>) -> State {
     let combine = |mut state: State, other: State| {
         state.combine(&other);
         state
@@ -164,12 +164,12 @@ fn combined(parts: impl IntoIterator<Item = State>) -> State {
 }
 
 /// The record: two states with equal records are equal to the bit, numbers that are none included.
-fn record(state: &State) -> Vec<u8> {
+pub(super) fn record(state: &State) -> Vec<u8> {
     postcard::to_stdvec(state).unwrap()
 }
 
 /// What a state appends to a record that has begun already.
-fn encoded(state: &State) -> Vec<u8> {
+pub(super) fn encoded(state: &State) -> Vec<u8> {
     let mut bytes = vec![7];
     state.encode(&mut bytes);
     bytes.split_off(1)
@@ -193,7 +193,7 @@ fn nearest(exact: &BigInt) -> f64 {
     nearest.clamp(-f64::MAX, f64::MAX)
 }
 
-fn model_sum<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
+pub(super) fn model_sum<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
     nearest(&values.into_iter().map(|&value| exact(value)).sum())
 }
 
@@ -223,7 +223,7 @@ fn model_count(counts: impl IntoIterator<Item = f64>) -> f64 {
     counts.into_iter().map(|count| count as u128).sum::<u128>() as f64
 }
 
-fn model_histogram(pushed: &[&Histogram]) -> Histogram {
+pub(super) fn model_histogram(pushed: &[&Histogram]) -> Histogram {
     let mut bounds: Vec<f64> =
         pushed.iter().flat_map(|one| &one.buckets).map(|b| b.upper_bound + 0.0).collect();
     bounds.push(f64::INFINITY);
@@ -319,7 +319,7 @@ fn as_summary(value: &Value) -> Option<&Summary> {
     if let Value::Summary(summary) = value { Some(summary) } else { None }
 }
 
-fn permuted<T: Clone>(items: &[T], picks: &[Index]) -> Vec<T> {
+pub(super) fn permuted<T: Clone>(items: &[T], picks: &[Index]) -> Vec<T> {
     let mut items = items.to_vec();
     for i in (1..items.len()).rev() {
         items.swap(i, picks[i].index(i + 1));

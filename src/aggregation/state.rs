@@ -8,7 +8,10 @@ use super::contribution::Contribution;
 use super::counter::Counter;
 use super::error::ValueError;
 use super::gauge::Gauge;
+use super::gauge_histogram::GaugeHistogram;
 use super::histogram::Histogram;
+use super::native_histogram::NativeHistogram;
+use super::state_set::StateSet;
 use super::summary::Summary;
 use super::untyped::Untyped;
 
@@ -26,6 +29,14 @@ pub enum State {
     Histogram(Box<Histogram>),
     /// A summary.
     Summary(Box<Summary>),
+    /// A histogram with a native part. One that was classic so far becomes one when such a push comes.
+    Native(Box<NativeHistogram>),
+    /// A gauge histogram.
+    GaugeHistogram(Box<GaugeHistogram>),
+    /// An info, whose labels say all.
+    Info,
+    /// A state set.
+    StateSet(Box<StateSet>),
 }
 
 impl Clone for State {
@@ -36,6 +47,10 @@ impl Clone for State {
             Self::Untyped(untyped) => Self::Untyped(untyped.clone()),
             Self::Histogram(histogram) => Self::Histogram(histogram.clone()),
             Self::Summary(summary) => Self::Summary(summary.clone()),
+            Self::Native(native) => Self::Native(native.clone()),
+            Self::GaugeHistogram(histogram) => Self::GaugeHistogram(histogram.clone()),
+            Self::Info => Self::Info,
+            Self::StateSet(states) => Self::StateSet(states.clone()),
         }
     }
 
@@ -45,6 +60,7 @@ impl Clone for State {
         match (self, source) {
             (Self::Histogram(own), Self::Histogram(source)) => own.clone_from(source),
             (Self::Counter(own), Self::Counter(source)) => own.clone_from(source),
+            (Self::Native(own), Self::Native(source)) => own.clone_from(source),
             (own, source) => *own = source.clone(),
         }
     }
@@ -55,6 +71,9 @@ impl Clone for State {
 pub struct Absorbed {
     /// Whether a total has reached the largest number that can be shown.
     pub saturated: bool,
+    /// Whether what is shown from now on is a new series to Prometheus, as if the old one had been reset: a
+    /// native histogram has other custom bounds than before. It needs a new created timestamp.
+    pub restarted: bool,
 }
 
 impl State {
@@ -65,12 +84,20 @@ impl State {
             (MetricType::Gauge, Contribution::Set(value)) => Self::Gauge(Gauge::new(*value, stamp)),
             (MetricType::Untyped, Contribution::Set(value)) => Self::Untyped(Untyped::last(*value, stamp)),
             (MetricType::Untyped, _) => Self::Untyped(Untyped::sum()),
+            // What is absorbed says all there is to say of an empty state.
+            (MetricType::Histogram, Contribution::Native(pushed)) => return Self::Native(pushed.clone()),
             (MetricType::Histogram, _) => Self::Histogram(Box::default()),
             (MetricType::Summary, _) => Self::Summary(Box::default()),
-            (
-                MetricType::Gauge | MetricType::GaugeHistogram | MetricType::Info | MetricType::StateSet,
-                contribution,
-            ) => mismatch(settled, contribution),
+            (MetricType::GaugeHistogram, Contribution::GaugeHistogram(pushed)) => {
+                Self::GaugeHistogram(Box::new(GaugeHistogram::new(pushed, stamp)))
+            }
+            (MetricType::Info, _) => Self::Info,
+            (MetricType::StateSet, Contribution::StateSet(pushed)) => {
+                Self::StateSet(Box::new(StateSet::new(pushed, stamp)))
+            }
+            (MetricType::Gauge | MetricType::GaugeHistogram | MetricType::StateSet, contribution) => {
+                mismatch(settled, contribution)
+            }
         };
         state.absorb(first, stamp);
         state
@@ -82,8 +109,11 @@ impl State {
             Self::Counter(_) => MetricType::Counter,
             Self::Gauge(_) => MetricType::Gauge,
             Self::Untyped(_) => MetricType::Untyped,
-            Self::Histogram(_) => MetricType::Histogram,
+            Self::Histogram(_) | Self::Native(_) => MetricType::Histogram,
             Self::Summary(_) => MetricType::Summary,
+            Self::GaugeHistogram(_) => MetricType::GaugeHistogram,
+            Self::Info => MetricType::Info,
+            Self::StateSet(_) => MetricType::StateSet,
         }
     }
 
@@ -91,10 +121,13 @@ impl State {
     pub fn is_sound(&self) -> bool {
         match self {
             Self::Counter(counter) => counter.is_sound(),
-            Self::Gauge(_) => true,
+            Self::Gauge(_) | Self::Info => true,
             Self::Untyped(untyped) => untyped.is_sound(),
             Self::Histogram(histogram) => histogram.is_sound(),
             Self::Summary(summary) => summary.is_sound(),
+            Self::Native(native) => native.is_sound(),
+            Self::GaugeHistogram(histogram) => histogram.is_sound(),
+            Self::StateSet(states) => states.is_sound(),
         }
     }
 
@@ -102,72 +135,89 @@ impl State {
     pub fn weight(&self) -> usize {
         size_of::<Self>()
             + match self {
-                Self::Counter(_) | Self::Gauge(_) | Self::Untyped(_) => 0,
+                Self::Counter(_) | Self::Gauge(_) | Self::Untyped(_) | Self::Info => 0,
                 Self::Histogram(histogram) => histogram.weight(),
                 Self::Summary(summary) => summary.weight(),
+                Self::Native(native) => native.weight(),
+                Self::GaugeHistogram(histogram) => histogram.weight(),
+                Self::StateSet(states) => states.weight(),
             }
     }
 
-    /// Whether a contribution can be absorbed: a histogram may have so many distinct bounds and no more.
+    /// Whether a contribution can be absorbed: a histogram may have so many distinct bounds and no more, and a
+    /// native one keeps to one kind of buckets and few zero thresholds.
     pub fn check(&self, contribution: &Contribution, bounds_max: usize) -> Result<(), ValueError> {
-        let (Self::Histogram(own), Contribution::Histogram(pushed)) = (self, contribution) else {
-            return Ok(());
-        };
-        // All have +Inf. Most are so far from the limit that the bounds need not be looked at.
-        if own.bounds() + pushed.bounds() - 1 <= bounds_max {
-            return Ok(());
-        }
-        let found = own.bounds_with(pushed);
-        if found <= bounds_max || found == own.bounds() {
-            Ok(())
-        } else {
-            Err(ValueError::TooManyBounds { found, max: bounds_max })
+        match (self, contribution) {
+            (Self::Histogram(own), Contribution::Histogram(pushed)) => own.check(pushed, bounds_max),
+            (Self::Histogram(own), Contribution::Native(pushed)) => pushed.check_onto(own, bounds_max),
+            (Self::Native(own), Contribution::Histogram(pushed)) => own.check_classic(pushed, bounds_max),
+            (Self::Native(own), Contribution::Native(pushed)) => own.check(pushed, bounds_max),
+            _ => Ok(()),
         }
     }
 
     /// Takes in a contribution, which was made for this type.
     pub fn absorb(&mut self, contribution: &Contribution, stamp: Stamp) -> Absorbed {
-        let saturated = match (self, contribution) {
+        let saturated = match (&mut *self, contribution) {
             (Self::Counter(counter), Contribution::Add(value)) => counter.absorb(*value),
-            (Self::Gauge(gauge), Contribution::Set(value)) => {
-                gauge.absorb(*value, stamp);
-                false
-            }
             (Self::Untyped(untyped), Contribution::Add(value)) => untyped.add(*value),
-            (Self::Untyped(untyped), Contribution::Set(value)) => {
-                untyped.set(*value, stamp);
-                false
-            }
             (Self::Histogram(histogram), Contribution::Histogram(pushed)) => histogram.absorb(pushed),
             (Self::Summary(summary), Contribution::Summary(pushed)) => summary.absorb(pushed),
-            (
-                state @ (Self::Counter(_)
-                | Self::Gauge(_)
-                | Self::Untyped(_)
-                | Self::Histogram(_)
-                | Self::Summary(_)),
-                contribution,
-            ) => mismatch(state.metric_type(), contribution),
+            (Self::Native(native), Contribution::Histogram(pushed)) => native.absorb_classic(pushed),
+            (Self::Native(native), Contribution::Native(pushed)) => return native.combine(pushed),
+            (Self::Histogram(histogram), Contribution::Native(pushed)) => {
+                let mut native = pushed.clone();
+                let saturated = native.combine_classic(histogram);
+                *self = Self::Native(native);
+                saturated
+            }
+            _ => {
+                self.replace(contribution, stamp);
+                false
+            }
         };
-        Absorbed { saturated }
+        Absorbed { saturated, restarted: false }
+    }
+
+    /// Takes in what replaces what was there, if it is newer.
+    fn replace(&mut self, contribution: &Contribution, stamp: Stamp) {
+        match (self, contribution) {
+            (Self::Gauge(gauge), Contribution::Set(value)) => gauge.absorb(*value, stamp),
+            (Self::Untyped(untyped), Contribution::Set(value)) => untyped.set(*value, stamp),
+            (Self::GaugeHistogram(own), Contribution::GaugeHistogram(pushed)) => own.absorb(pushed, stamp),
+            (Self::Info, Contribution::Info) => {}
+            (Self::StateSet(own), Contribution::StateSet(pushed)) => own.absorb(pushed, stamp),
+            (state, contribution) => mismatch(state.metric_type(), contribution),
+        }
     }
 
     /// Takes in another state of the same series, as another gateway may hold it.
     pub fn combine(&mut self, other: &Self) {
-        match (self, other) {
+        match (&mut *self, other) {
             (Self::Counter(own), Self::Counter(other)) => own.combine(other),
             (Self::Gauge(own), Self::Gauge(other)) => own.combine(other),
             (Self::Untyped(own), Self::Untyped(other)) => own.combine(other),
-            (Self::Histogram(own), Self::Histogram(other)) => own.combine(other),
+            (Self::Histogram(own), Self::Histogram(other)) => {
+                own.combine(other);
+            }
+            (Self::Histogram(own), Self::Native(other)) => {
+                let mut native = other.clone();
+                native.combine_classic(own);
+                *self = Self::Native(native);
+            }
+            (Self::Native(own), Self::Histogram(other)) => {
+                own.combine_classic(other);
+            }
+            (Self::Native(own), Self::Native(other)) => {
+                own.combine(other);
+            }
             (Self::Summary(own), Self::Summary(other)) => own.combine(other),
-            (
-                own @ (Self::Counter(_)
-                | Self::Gauge(_)
-                | Self::Untyped(_)
-                | Self::Histogram(_)
-                | Self::Summary(_)),
-                other,
-            ) => unreachable!("a {} was to be combined with a {}", own.metric_type(), other.metric_type()),
+            (Self::GaugeHistogram(own), Self::GaugeHistogram(other)) => own.combine(other),
+            (Self::Info, Self::Info) => {}
+            (Self::StateSet(own), Self::StateSet(other)) => own.combine(other),
+            (own, other) => {
+                unreachable!("a {} was to be combined with a {}", own.metric_type(), other.metric_type())
+            }
         }
     }
 
@@ -179,6 +229,10 @@ impl State {
             Self::Untyped(untyped) => untyped.expose(),
             Self::Histogram(histogram) => histogram.expose(),
             Self::Summary(summary) => summary.expose(),
+            Self::Native(native) => native.expose(),
+            Self::GaugeHistogram(histogram) => histogram.expose(),
+            Self::Info => Value::Info,
+            Self::StateSet(states) => states.expose(),
         }
     }
 }

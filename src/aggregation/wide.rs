@@ -80,7 +80,8 @@ impl Wide {
         self.0[LIMBS - 1] >> 63 == 1
     }
 
-    fn negated(&self) -> Self {
+    /// The number with the other sign.
+    pub(crate) fn negated(&self) -> Self {
         let mut negated = Self(self.0.map(|limb| !limb));
         negated.add_at(0, [1, 0]);
         negated

@@ -253,7 +253,7 @@ impl Admission<'_> {
     /// Refuses a histogram that would have too many bounds together with the stored one.
     fn bounds(&self, absorb: &[KnownSeries]) -> Result<(), Rejection> {
         let bounds_max = self.shared.options.limits.histogram_bounds_max;
-        for known in absorb.iter().filter(|known| matches!(known.contribution, Contribution::Histogram(_))) {
+        for known in absorb.iter().filter(|known| known.contribution.is_limited()) {
             let live = self.live.expect("known series are in a live group");
             if let Err(error) = live.state(known.slot).check(&known.contribution, bounds_max) {
                 let (family, labels) = live.identity(known.slot);

@@ -1,9 +1,11 @@
 //! Exemplars: single observations with a reference to what they came from.
 
+use serde::{Deserialize, Serialize};
+
 use super::LabelSet;
 
 /// One observation, with labels that lead to a trace or the like.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exemplar {
     /// What of the series it is an example of.
     pub place: ExemplarPlace,
@@ -16,7 +18,7 @@ pub struct Exemplar {
 }
 
 /// What of a series an exemplar is an example of.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ExemplarPlace {
     /// The value of a counter, or a native histogram as a whole.
     Series,

@@ -186,7 +186,7 @@ pub enum Defect {
 }
 
 /// One `_bucket` sample.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bucket {
     /// The label `le`: the inclusive upper bound.
     pub upper_bound: f64,

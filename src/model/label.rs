@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// One label as it stands in a body: it borrows from the body, unless an escape had to be resolved in its
 /// value. In a name that would not be valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub struct Label<'a> {
 
 /// A canonical set of labels: sorted by name (bytewise), each name once, no empty value (an empty value
 /// means that the label is absent).
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LabelSet(Box<[(Box<str>, Box<str>)]>);
 
 impl LabelSet {
