@@ -140,6 +140,19 @@ pub(super) struct PersistenceFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Push")]
 pub(super) struct PushFlags {
+    /// Whether pushes add to what is stored, or take its place as in Pushgateway. --push.put and --push.post say it
+    /// for one method.
+    #[arg(long = "push.mode", value_name = "MODE", default_value = "aggregate",
+          value_parser = choice(["aggregate", "pushgateway"]))]
+    pub(super) mode: String,
+    /// Whether a PUT is merged into its group or takes its place: 'merge' or 'replace'; by default as --push.mode
+    /// says.
+    #[arg(long = "push.put", value_name = "HOW", value_parser = choice(["merge", "replace"]))]
+    pub(super) put: Option<String>,
+    /// Whether the families of a POST are merged into those of the same names or take their place: 'merge' or
+    /// 'replace'; by default as --push.mode says.
+    #[arg(long = "push.post", value_name = "HOW", value_parser = choice(["merge", "replace"]))]
+    pub(super) post: Option<String>,
     /// How metrics without a TYPE merge: add up, keep the newest, or add up those named like counters.
     #[arg(long = "push.untyped", value_name = "HOW", default_value = "sum",
           value_parser = choice(["sum", "last", "by_suffix"]))]
@@ -148,7 +161,7 @@ pub(super) struct PushFlags {
     #[arg(long = "push.enable-utf8-names", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
     pub(super) enable_utf8_names: bool,
-    /// Not built yet: accept pushes without looking at what is stored.
+    /// Answer a push 202 and not 200, as Pushgateway does without its check. It is checked all the same.
     #[arg(long = "push.disable-consistency-check", value_name = "BOOL", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", default_value_t = false,
           action = ArgAction::Set)]

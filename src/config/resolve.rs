@@ -3,11 +3,11 @@
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use super::flags::{Flags, LimitFlags, WebFlags};
+use super::flags::{Flags, LimitFlags, PushFlags, WebFlags};
 use super::sources::Sourced;
 use super::{Config, OnDamage, Store};
 use crate::aggregation::UntypedMode;
-use crate::gateway::{self, Durability, Limits, QueueLimits};
+use crate::gateway::{self, Durability, Effect, Limits, QueueLimits};
 use crate::http;
 use crate::net;
 use crate::storage::EngineKind;
@@ -64,7 +64,7 @@ pub(super) fn resolve(sourced: Sourced) -> Result<Config, ConfigError> {
     let durability = durability(&flags, &store)?;
     Ok(Config {
         net: net_options(&flags)?,
-        http: http_options(&flags.web, &flags.limits)?,
+        http: http_options(&flags.web, &flags.push, &flags.limits)?,
         gateway: gateway::Options {
             untyped: untyped(&flags.push.untyped),
             durability,
@@ -93,7 +93,6 @@ fn refuse_not_built(flags: &Flags) -> Result<(), ConfigError> {
         // A slash alone is the original's other way to say that there is no prefix.
         ("--web.route-prefix", !matches!(flags.web.route_prefix.as_str(), "" | "/")),
         ("--push.enable-utf8-names", flags.push.enable_utf8_names),
-        ("--push.disable-consistency-check", flags.push.disable_consistency_check),
     ];
     match asked_for.into_iter().find(|(_, is_set)| *is_set) {
         Some((flag, _)) => Err(ConfigError::NotBuilt { flag }),
@@ -172,6 +171,14 @@ fn untyped(text: &str) -> UntypedMode {
     }
 }
 
+/// What a method does: what is said of it counts, else what the mode says.
+fn effect(mode: &str, method: Option<&str>, replacing: Effect) -> Effect {
+    match method.unwrap_or(mode) {
+        "replace" | "pushgateway" => replacing,
+        _ => Effect::Merge,
+    }
+}
+
 fn limits(flags: &LimitFlags) -> Result<Limits, ConfigError> {
     if flags.histogram_bounds == 0 {
         return Err(ConfigError::OutOfRange {
@@ -214,11 +221,18 @@ fn net_options(flags: &Flags) -> Result<net::Options, ConfigError> {
     })
 }
 
-fn http_options(flags: &WebFlags, limits: &LimitFlags) -> Result<http::Options, ConfigError> {
+fn http_options(
+    flags: &WebFlags,
+    push: &PushFlags,
+    limits: &LimitFlags,
+) -> Result<http::Options, ConfigError> {
     check_telemetry_path(&flags.telemetry_path)
         .map_err(|reason| ConfigError::TelemetryPath { path: flags.telemetry_path.clone(), reason })?;
     Ok(http::Options {
         telemetry_path: flags.telemetry_path.clone(),
+        put: effect(&push.mode, push.put.as_deref(), Effect::ReplaceGroup),
+        post: effect(&push.mode, push.post.as_deref(), Effect::ReplaceFamilies),
+        answers_checked: !push.disable_consistency_check,
         body_bytes_max: limits.body_bytes,
         inflated_bytes_max: limits.inflated_bytes,
         path_bytes_max: limits.path_bytes,

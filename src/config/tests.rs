@@ -151,7 +151,6 @@ fn what_is_not_built_yet_stops_the_start_only_when_it_is_set() {
         "--web.external-url=http://example.org/",
         "--web.route-prefix=/x",
         "--push.enable-utf8-names",
-        "--push.disable-consistency-check",
         "--help-man",
     ] {
         let name = flag.split('=').next().unwrap();
@@ -204,6 +203,23 @@ fn durability_and_untyped_are_followed() {
     let line = "--persistence.durability=interval --persistence.interval=0";
     assert!(usage_error(line, &[]).starts_with("--persistence.interval must be longer than 0"));
     super::tests::config("--persistence.interval=0");
+}
+
+#[test]
+fn a_method_does_what_is_said_of_it_and_else_what_the_mode_says() {
+    use crate::gateway::Effect::{Merge, ReplaceFamilies, ReplaceGroup};
+    for (line, put, post) in [
+        ("", Merge, Merge),
+        ("--push.mode=aggregate --push.put=replace", ReplaceGroup, Merge),
+        ("--push.post=replace", Merge, ReplaceFamilies),
+        ("--push.mode=pushgateway", ReplaceGroup, ReplaceFamilies),
+        ("--push.mode=pushgateway --push.put=merge", Merge, ReplaceFamilies),
+        ("--push.post=merge --push.mode=pushgateway", ReplaceGroup, Merge),
+    ] {
+        let http = config(line).http;
+        assert_eq!((http.put, http.post, http.answers_checked), (put, post, true), "{line}");
+    }
+    assert!(!config("--push.disable-consistency-check").http.answers_checked);
 }
 
 #[test]

@@ -3,29 +3,54 @@
 //! All of a push is admitted before any of it is applied. Costs follow the push: nothing here walks a
 //! group, a family or the catalog.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::aggregation::Contribution;
-use crate::model::{GroupingKey, LabelSet, MetricType};
+use crate::model::{Exemplar, GroupingKey, LabelSet, MetricType};
 
 use super::catalog::{Taken, collides, colliding_names};
 use super::committed::{Committed, Shared};
-use super::family::{Family, settle_type};
+use super::effect::Effect;
+use super::family::{Family, FamilyId, Texts, settle_type};
 use super::group::GroupId;
 use super::ledger::{Ledger, Shape, shape_of};
+use super::live_group::LiveGroup;
 use super::options::Limits;
 use super::page::{SLOTS_PER_PAGE, SlotRef};
 use super::rejection::Rejection;
 use super::resolve::{FreshFamily, FreshSeries, KnownSeries, ResolvedPush, contribution, limited, with_key};
-use super::staging::{LiveGroup, Staging};
+use super::slot_set::SlotSet;
+use super::staging::Staging;
+
+/// A group with fewer vacant slots than this is not moved to a new incarnation because of them.
+const REBUILT_FROM: usize = 32;
 
 /// What an admitted push does.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) absorb: Vec<KnownSeries>,
-    pub(crate) helps: Vec<(Arc<Family>, Arc<str>)>,
+    /// Whether what is to be absorbed takes the place of what is there.
+    pub(crate) replaces: bool,
+    /// The exemplars of series that are to be absorbed.
+    pub(crate) exemplars: Vec<(SlotRef, Vec<Exemplar>)>,
+    pub(crate) texts: Vec<(Arc<Family>, Texts)>,
     pub(crate) families: Vec<PlannedFamily>,
+    /// By page, slots that are to be vacated; none of them is absorbed into.
+    pub(crate) vacate: Vec<(usize, SlotSet)>,
+    pub(crate) renewal: Renewal,
+}
+
+/// Whether the group goes on as another incarnation of it, without the slots that are vacant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// It stays the one that it is.
+    #[default]
+    None,
+    /// Nothing of it stays: it ends, and the push begins another one.
+    Before,
+    /// More of it would be vacant than not: what there is then is moved to another one.
+    After,
 }
 
 /// A family that gets new series in the group.
@@ -35,15 +60,24 @@ pub(crate) struct PlannedFamily {
     pub(crate) known: Option<Arc<Family>>,
     pub(crate) name: Arc<str>,
     pub(crate) metric_type: MetricType,
-    pub(crate) help: Option<Arc<str>>,
-    /// The new series, with their labels less those of the grouping key.
-    pub(crate) series: Vec<(LabelSet, Contribution)>,
+    pub(crate) texts: Texts,
+    pub(crate) series: Vec<PlannedSeries>,
+}
+
+/// A series that is new to the group.
+#[derive(Debug)]
+pub(crate) struct PlannedSeries {
+    /// Less those of the grouping key.
+    pub(crate) labels: LabelSet,
+    pub(crate) contribution: Contribution,
+    pub(crate) exemplars: Vec<Exemplar>,
 }
 
 /// Why a push was not admitted.
 #[derive(Debug)]
 pub(crate) enum NotAdmitted {
-    /// The group that it was resolved against is no more; it must be resolved again.
+    /// The group that it was resolved against is no more, or does not hold a family any more that it did hold; it
+    /// must be resolved again.
     Stale,
     /// It is refused.
     Rejected(Rejection),
@@ -69,11 +103,17 @@ pub(crate) fn admit(
     {
         return Err(NotAdmitted::Stale);
     }
-    let other_shapes = if live.is_none() || !push.fresh.is_empty() {
+    let vacant = match live {
+        Some(live) if live.vacant() > 0 => vacant_series(live, &push.known)?,
+        _ => Vec::new(),
+    };
+    let other_shapes = if live.is_none() || !push.fresh.is_empty() || !vacant.is_empty() {
         other_shapes(ledger, staging, &push.key)
     } else {
         Vec::new()
     };
+    let superseded = superseded(&push);
+    let new = if push.effect.replaces() { types(&push) } else { HashMap::new() };
     let mut admission = Admission {
         shared,
         committed,
@@ -82,17 +122,64 @@ pub(crate) fn admit(
         key: &push.key,
         live,
         other_shapes,
-        new: HashMap::new(),
+        effect: push.effect,
+        superseded,
+        new,
     };
     admission.group_limits()?;
-    let mut plan = Plan { absorb: push.known, helps: push.helps, families: Vec::new() };
+    for (family, labels, line) in &vacant {
+        admission.refuse_duplicate(family, labels, *line)?;
+    }
+    let mut plan = Plan {
+        absorb: push.known,
+        replaces: push.effect.replaces(),
+        exemplars: push.exemplars,
+        texts: push.texts,
+        ..Plan::default()
+    };
     for family in push.fresh {
-        let planned = admission.family(family, &mut plan.absorb)?;
+        let planned = admission.family(family, &mut plan)?;
         plan.families.push(planned);
     }
-    admission.bounds(&plan.absorb)?;
-    admission.series_limits(&plan)?;
+    if !plan.replaces {
+        admission.bounds(&plan.absorb)?;
+    }
+    let vacated = admission.vacate(&mut plan);
+    admission.series_limits(&plan, vacated)?;
     Ok(plan)
+}
+
+/// A series whose slot is vacant: its family, its labels less those of the grouping key, and its line.
+type VacantSeries<'s> = (&'s Arc<Family>, LabelSet, u32);
+
+/// Those of the known series whose slots are vacant just now.
+fn vacant_series<'s>(
+    live: LiveGroup<'s>,
+    known: &[KnownSeries],
+) -> Result<Vec<VacantSeries<'s>>, NotAdmitted> {
+    let mut vacant = Vec::new();
+    for known in known.iter().filter(|known| live.is_vacant(known.slot)) {
+        let (family, labels) = live.identity(known.slot);
+        // Without any series of it in the group the family may be gone, and the name another one's.
+        if !live.holds(family) {
+            return Err(NotAdmitted::Stale);
+        }
+        vacant.push((family, labels, known.line));
+    }
+    Ok(vacant)
+}
+
+/// The names of the families of which nothing is to stay in the group that the push does not bring again.
+fn superseded(push: &ResolvedPush) -> HashSet<Arc<str>> {
+    let known = push.superseded.iter().map(|family| &family.name);
+    let fresh = push.fresh.iter().filter(|family| push.effect.supersedes(family.metric_type));
+    known.chain(fresh.map(|family| &family.name)).map(Arc::clone).collect()
+}
+
+/// The families of a push that replaces, with their types.
+fn types(push: &ResolvedPush) -> HashMap<Arc<str>, MetricType> {
+    let known = push.superseded.iter().map(|family| (Arc::clone(&family.name), family.metric_type));
+    known.chain(push.fresh.iter().map(|family| (Arc::clone(&family.name), family.metric_type))).collect()
 }
 
 struct Admission<'a> {
@@ -105,7 +192,10 @@ struct Admission<'a> {
     /// The sets of grouping label names of the job's groups other than that of this push's key; empty where
     /// the push brings nothing new.
     other_shapes: Vec<Shape>,
-    /// The families that this push itself would make.
+    effect: Effect,
+    /// The families of which nothing is to stay in the group that the push does not bring again, by name.
+    superseded: HashSet<Arc<str>>,
+    /// The families that this push itself would make; if it replaces, all of its families.
     new: HashMap<Arc<str>, MetricType>,
 }
 
@@ -121,11 +211,7 @@ impl Admission<'_> {
         limited(what, self.other_shapes.len() + 1, limits.shapes_per_job_max, Limits::SHAPES_PER_JOB_FLAG)
     }
 
-    fn family(
-        &mut self,
-        fresh: FreshFamily,
-        absorb: &mut Vec<KnownSeries>,
-    ) -> Result<PlannedFamily, Rejection> {
+    fn family(&mut self, fresh: FreshFamily, plan: &mut Plan) -> Result<PlannedFamily, Rejection> {
         let known = self.known_family(&fresh)?;
         let metric_type = known.as_ref().map_or(fresh.metric_type, |family| family.metric_type);
         if known.is_none() {
@@ -136,21 +222,31 @@ impl Admission<'_> {
             known,
             name: fresh.name,
             metric_type,
-            help: fresh.help,
+            texts: fresh.texts,
             series: Vec::with_capacity(fresh.series.len()),
         };
         for series in fresh.series {
-            let FreshSeries { labels, value, line } = &series;
+            let FreshSeries { labels, value, line, .. } = &series;
             let contribution =
                 contribution(self.shared, self.key, &planned.name, metric_type, value, *line, || {
                     labels.clone()
                 })?;
-            if let Some(slot) = self.find(&planned, &series) {
-                absorb.push(KnownSeries { slot, contribution, line: series.line });
+            let slot = planned.known.as_ref().and_then(|known| Some((known, self.find(known, &series)?)));
+            if let Some((known, slot)) = slot {
+                if self.live.is_some_and(|live| live.is_vacant(slot)) {
+                    self.refuse_duplicate(known, &series.labels, series.line)?;
+                }
+                plan.absorb.push(KnownSeries { slot, contribution, line: series.line });
+                if !series.exemplars.is_empty() {
+                    plan.exemplars.push((slot, series.exemplars));
+                }
                 continue;
             }
-            self.refuse_duplicate(&planned, &series)?;
-            planned.series.push((series.labels, contribution));
+            if let Some(known) = &planned.known {
+                self.refuse_duplicate(known, &series.labels, series.line)?;
+            }
+            let FreshSeries { labels, exemplars, .. } = series;
+            planned.series.push(PlannedSeries { labels, contribution, exemplars });
         }
         Ok(planned)
     }
@@ -162,7 +258,14 @@ impl Admission<'_> {
             let family = live.family(&fresh.name)?;
             Some(Taken { family, holder: live.group().id })
         });
-        let Some(taken) = in_group.or_else(|| self.taken(&fresh.name)) else { return Ok(None) };
+        let taken = if self.effect.replaces() {
+            // What is replaced itself stands in nobody's way, but may go on as what it is.
+            let is_same = |own: &Taken| own.family.metric_type == fresh.metric_type;
+            self.taken(&fresh.name).or_else(|| in_group.filter(is_same))
+        } else {
+            in_group.or_else(|| self.taken(&fresh.name))
+        };
+        let Some(taken) = taken else { return Ok(None) };
         let stored = taken.family.metric_type;
         if settle_type(fresh.metric_type, fresh.type_is_declared, stored).is_some() {
             return Ok(Some(taken.family));
@@ -178,19 +281,27 @@ impl Admission<'_> {
         })
     }
 
-    /// Who holds a name.
+    /// Who holds a name, what the push replaces aside.
     fn taken(&mut self, name: &str) -> Option<Taken> {
-        let (staging, live) = (self.staging, &self.ledger.live);
+        let replaces = match self.effect {
+            Effect::Merge => false,
+            Effect::ReplaceFamilies => self.superseded.contains(name),
+            Effect::ReplaceGroup => true,
+        };
+        let own = self.live.filter(|_| replaces).map(|live| live.group().id);
+        let (staging, committed, live) = (self.staging, self.committed, &self.ledger.live);
+        let holds = |family: &Family, group: GroupId| {
+            let key = staging.begun.get(&group).or_else(|| live.get(&group));
+            Some(group) != own
+                && staging.is_live(live, group)
+                && key.and_then(|key| staging.group(committed, key)).is_some_and(|group| group.holds(family))
+        };
         if let Some(staged) = staging.families.get(name)
-            && let Some(&holder) = staged.holders.iter().find(|&&holder| staging.is_live(live, holder))
+            && let Some(&holder) = staged.holders.iter().find(|&&holder| holds(&staged.family, holder))
         {
             return Some(Taken { family: Arc::clone(&staged.family), holder });
         }
-        self.ledger.catalog.find(
-            name,
-            |group| staging.is_live(live, group),
-            |group| !live.contains_key(&group),
-        )
+        self.ledger.catalog.find(name, holds, |group| !live.contains_key(&group))
     }
 
     fn refuse_collisions(&mut self, fresh: &FreshFamily) -> Result<(), Rejection> {
@@ -217,32 +328,31 @@ impl Admission<'_> {
         Ok(())
     }
 
-    /// The slot of a series that an earlier push of the batch, or one since resolving, has brought.
-    fn find(&self, family: &PlannedFamily, series: &FreshSeries) -> Option<SlotRef> {
-        let known = family.known.as_ref()?;
-        self.live?.find(&self.shared.hasher, known.id, &series.labels)
+    /// The slot of a series that an earlier push of the batch, or one since resolving, has brought, or that was
+    /// vacated.
+    fn find(&self, family: &Family, series: &FreshSeries) -> Option<SlotRef> {
+        self.live?.find(&self.shared.hasher, family.id, &series.labels)
     }
 
     /// Refuses a series that another group of the job holds under the same labels. Only groups with another
     /// set of grouping label names can, and of each such set only one.
-    fn refuse_duplicate(&self, family: &PlannedFamily, series: &FreshSeries) -> Result<(), Rejection> {
-        let Some(known) = &family.known else { return Ok(()) };
+    fn refuse_duplicate(&self, family: &Family, own_labels: &LabelSet, line: u32) -> Result<(), Rejection> {
         if self.other_shapes.is_empty() {
             return Ok(());
         }
-        let has = |name: &str| series.labels.get(name).is_some() || self.key.labels().get(name).is_some();
+        let has = |name: &str| own_labels.get(name).is_some() || self.key.labels().get(name).is_some();
         for shape in self.other_shapes.iter().filter(|shape| shape.iter().all(|name| has(name))) {
-            let labels = with_key(self.key, &series.labels);
+            let labels = with_key(self.key, own_labels);
             let Some((key, rest)) = split(&labels, shape) else { continue };
-            let holds = self
-                .staging
-                .group(self.committed, &key)
-                .is_some_and(|other| other.find(&self.shared.hasher, known.id, &rest).is_some());
+            let holds = self.staging.group(self.committed, &key).is_some_and(|other| {
+                let slot = other.find(&self.shared.hasher, family.id, &rest);
+                slot.is_some_and(|slot| !other.is_vacant(slot))
+            });
             if holds {
                 return Err(Rejection::DuplicateSeries {
                     family: family.name.to_string(),
                     labels: labels.to_string(),
-                    line: series.line,
+                    line,
                     place: format!("the group {key}; to delete that group: {}", deletion(&key)),
                 });
             }
@@ -258,7 +368,7 @@ impl Admission<'_> {
             if let Err(error) = live.state(known.slot).check(&known.contribution, bounds_max) {
                 let (family, labels) = live.identity(known.slot);
                 return Err(Rejection::Value {
-                    family: family.to_string(),
+                    family: family.name.to_string(),
                     labels: with_key(self.key, &labels).to_string(),
                     line: known.line,
                     error,
@@ -268,21 +378,86 @@ impl Admission<'_> {
         Ok(())
     }
 
-    fn series_limits(&self, plan: &Plan) -> Result<(), Rejection> {
-        let added: usize = plan.families.iter().map(|family| family.series.len()).sum();
+    /// Plans what goes because the push takes its place, and gives back how many series that are. What is looked
+    /// at are the pages of the families that are replaced.
+    fn vacate(&self, plan: &mut Plan) -> usize {
+        let Some(live) = self.live else { return 0 };
+        let is_whole_group = self.effect == Effect::ReplaceGroup;
+        if is_whole_group && plan.absorb.is_empty() {
+            if live.series() + live.vacant() > 0 {
+                plan.renewal = Renewal::Before;
+            }
+            return live.series();
+        }
+        if self.superseded.is_empty() && !is_whole_group {
+            return 0;
+        }
+        let (families, pages) = if is_whole_group {
+            (None, (0..live.pages()).collect())
+        } else {
+            let (families, pages) = self.pages_of_superseded(live);
+            (Some(families), pages)
+        };
+        let mut kept: HashMap<usize, SlotSet> = HashMap::new();
+        for known in &plan.absorb {
+            kept.entry(known.slot.page()).or_default().insert(known.slot.slot());
+        }
+        for number in pages {
+            let (page, kept) = (live.page(number), kept.get(&number).copied().unwrap_or_default());
+            let goes = |slot: &usize| {
+                let family = page.layout.family(*slot).id;
+                !kept.contains(*slot) && families.as_ref().is_none_or(|families| families.contains(&family))
+            };
+            let slots: SlotSet = page.held_slots().filter(goes).collect();
+            if !slots.is_empty() {
+                plan.vacate.push((number, slots));
+            }
+        }
+        let vacated = plan.vacate.iter().map(|(_, slots)| slots.len()).sum();
+        let begun = self.begun(plan);
+        let series = live.series() + added(plan) + begun - vacated;
+        let vacant = live.vacant() + vacated - begun;
+        if vacated > 0 && vacant > series && vacant >= REBUILT_FROM {
+            plan.renewal = Renewal::After;
+        }
+        vacated
+    }
+
+    /// The families of which nothing is to stay, and the pages that their series are on, each once.
+    fn pages_of_superseded(&self, live: LiveGroup<'_>) -> (HashSet<FamilyId>, Vec<usize>) {
+        let (mut families, mut pages) = (HashSet::new(), Vec::new());
+        for (family, own) in self.superseded.iter().filter_map(|name| live.family_with_pages(name)) {
+            families.insert(family);
+            pages.extend(own);
+        }
+        pages.sort_unstable();
+        pages.dedup();
+        (families, pages)
+    }
+
+    /// How many series would begin in vacant slots.
+    fn begun(&self, plan: &Plan) -> usize {
+        let Some(live) = self.live.filter(|live| live.vacant() > 0) else { return 0 };
+        plan.absorb.iter().filter(|known| live.is_vacant(known.slot)).count()
+    }
+
+    fn series_limits(&self, plan: &Plan, vacated: usize) -> Result<(), Rejection> {
+        let slots = added(plan);
+        let added = slots + self.begun(plan);
         if added == 0 {
             return Ok(());
         }
         let limits = &self.shared.options.limits;
-        let in_group = self.live.map_or(0, |live| live.series()) + added;
+        let in_group = self.live.map_or(0, |live| live.series()) + added - vacated;
         let what = || format!("series in the group {}", self.key);
         limited(what, in_group, limits.series_per_group_max, Limits::SERIES_PER_GROUP_FLAG)?;
         // Each family may leave one page partly filled; the number of pages is bounded with that of the
         // series.
-        let pages_max = SlotRef::PAGES_MAX - added.div_ceil(SLOTS_PER_PAGE) - 2 * plan.families.len();
+        let pages_max = SlotRef::PAGES_MAX - slots.div_ceil(SLOTS_PER_PAGE) - 2 * plan.families.len();
         let pages = self.live.map_or(0, |live| live.pages());
         limited(what, pages, pages_max, Limits::SERIES_PER_GROUP_FLAG)?;
         let in_all = changed(self.committed.series, self.staging.series_change) + added;
+        let in_all = in_all.saturating_sub(vacated);
         limited(|| "series in all groups".to_owned(), in_all, limits.series_max, Limits::SERIES_FLAG)
     }
 
@@ -317,6 +492,11 @@ fn split(labels: &LabelSet, shape: &Shape) -> Option<(GroupingKey, LabelSet)> {
         return None;
     }
     Some((GroupingKey::from_labels(key)?, pick(false)))
+}
+
+/// How many slots a plan adds.
+fn added(plan: &Plan) -> usize {
+    plan.families.iter().map(|family| family.series.len()).sum()
 }
 
 /// The request that deletes a group.

@@ -1,8 +1,9 @@
 //! The catalog: which names are taken, by which type, and who holds them.
 //!
-//! One type per name in the whole gateway, and a name is free again with its last group. A deleted group is
-//! not looked for in the catalog: it is dead from that moment, and what it held is passed over
-//! here and released little by little afterwards, so that deleting costs the same whatever is deleted.
+//! One type per name in the whole gateway, and a name is free again with its last series. A group that was
+//! deleted, or whose series of a family were all replaced, is not looked for in the catalog: it is passed over
+//! here from that moment and released little by little afterwards, so that deleting costs the same whatever is
+//! deleted.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -39,17 +40,18 @@ pub(crate) struct Taken {
 }
 
 impl Catalog {
-    /// Who holds the name, if a group does for which `is_live` is true. Holders for which `is_gone` is true
-    /// are forgotten.
+    /// Who holds the name, if a group does for which `is_live` is true, given the family. Holders for which
+    /// `is_gone` is true are forgotten.
     pub(crate) fn find(
         &mut self,
         name: &str,
-        is_live: impl Fn(GroupId) -> bool,
+        is_live: impl Fn(&Family, GroupId) -> bool,
         is_gone: impl Fn(GroupId) -> bool,
     ) -> Option<Taken> {
-        let entry = self.entries.get_mut(name)?;
-        let holder = entry.holders.find(is_live, is_gone)?;
-        Some(Taken { family: Arc::clone(&entry.family), holder })
+        let Entry { family, holders } = self.entries.get_mut(name)?;
+        let family = &*family;
+        let holder = holders.find(|group| is_live(family, group), is_gone)?;
+        Some(Taken { family: Arc::clone(family), holder })
     }
 
     /// The family that last had the name, held or not.
@@ -131,20 +133,26 @@ impl Holders {
     }
 }
 
-/// A suffix of the sample names that a histogram or summary exposes, and which of the two.
+/// A suffix of the names of samples, and of which types of families they are. The suffixes that `OpenMetrics`
+/// adds (`_total`, `_info`, `_created`) are not among them, since Pushgateway takes `a` beside `a_total`.
 struct Derived {
     suffix: &'static str,
     of: &'static [MetricType],
 }
 
-const DERIVED: [Derived; 3] = [
-    Derived { suffix: "_count", of: &[MetricType::Histogram, MetricType::Summary] },
-    Derived { suffix: "_sum", of: &[MetricType::Histogram, MetricType::Summary] },
-    Derived { suffix: "_bucket", of: &[MetricType::Histogram] },
+const DERIVED: [Derived; 5] = [
+    Derived {
+        suffix: "_count",
+        of: &[MetricType::Histogram, MetricType::Summary, MetricType::GaugeHistogram],
+    },
+    Derived { suffix: "_sum", of: &[MetricType::Histogram, MetricType::Summary, MetricType::GaugeHistogram] },
+    Derived { suffix: "_bucket", of: &[MetricType::Histogram, MetricType::GaugeHistogram] },
+    Derived { suffix: "_gcount", of: &[MetricType::GaugeHistogram] },
+    Derived { suffix: "_gsum", of: &[MetricType::GaugeHistogram] },
 ];
 
 /// The names that a new family would collide with, with the types for which it would (none named: any
-/// type): those that it exposes itself, and the histogram or summary that exposes its name.
+/// type): those that it exposes itself, and the histogram or the like that exposes its name.
 pub(crate) fn colliding_names(name: &str, metric_type: MetricType) -> Vec<(String, &'static [MetricType])> {
     let exposed = DERIVED
         .iter()
@@ -164,10 +172,11 @@ pub(crate) fn collides(metric_type: MetricType, of: &[MetricType]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::family::Texts;
     use super::*;
 
     fn family(id: u64, name: &str) -> Arc<Family> {
-        Arc::new(Family::new(FamilyId(id), name.into(), MetricType::Counter, None))
+        Arc::new(Family::new(FamilyId(id), name.into(), MetricType::Counter, Texts::default()))
     }
 
     #[test]
@@ -177,10 +186,10 @@ mod tests {
         catalog.hold(&a, GroupId(1));
         catalog.hold(&a, GroupId(2));
 
-        let taken = catalog.find("a", |group| group == GroupId(2), |group| group != GroupId(2));
+        let taken = catalog.find("a", |_, group| group == GroupId(2), |group| group != GroupId(2));
         assert_eq!(taken.map(|taken| taken.holder), Some(GroupId(2)));
-        assert!(catalog.find("a", |_| false, |_| false).is_none());
-        assert!(catalog.find("b", |_| true, |_| false).is_none());
+        assert!(catalog.find("a", |_, _| false, |_| false).is_none());
+        assert!(catalog.find("b", |_, _| true, |_| false).is_none());
     }
 
     #[test]
@@ -211,6 +220,10 @@ mod tests {
         };
         assert_eq!(names("x", MetricType::Histogram), ["x_count", "x_sum", "x_bucket"]);
         assert_eq!(names("x", MetricType::Summary), ["x_count", "x_sum"]);
+        assert_eq!(
+            names("x", MetricType::GaugeHistogram),
+            ["x_count", "x_sum", "x_bucket", "x_gcount", "x_gsum"]
+        );
         assert_eq!(names("x_sum", MetricType::Gauge), ["x"]);
         assert!(names("x_total", MetricType::Counter).is_empty());
         assert!(names("_sum", MetricType::Gauge).is_empty());

@@ -65,6 +65,10 @@ pub(crate) enum Request {
         key: Arc<GroupingKey>,
         reply: oneshot::Sender<Result<(), Unavailable>>,
     },
+    /// Delete all groups.
+    Wipe {
+        reply: oneshot::Sender<Result<(), Unavailable>>,
+    },
     /// Finish what waits, write everything, close the store.
     Stop {
         reply: oneshot::Sender<Result<(), CommitError>>,
@@ -205,6 +209,7 @@ impl Committer {
                 match request {
                     Request::Push { push, reply, .. } => self.push(&mut staging, &mut replies, push, reply),
                     Request::Delete { key, reply } => self.delete(&mut staging, &mut replies, &key, reply),
+                    Request::Wipe { reply } => self.wipe(&mut staging, &mut replies, reply),
                     Request::Stop { reply } => stop = Some(reply),
                 }
                 if staging.pages_touched >= PAGES_PER_COMMIT_MAX {
@@ -256,6 +261,25 @@ impl Committer {
         }
         staging.end(&self.shared.committed.read(), key);
         staging.forgotten_failures.insert(Arc::clone(key));
+        replies.deletes.push(reply);
+    }
+
+    fn wipe(
+        &mut self,
+        staging: &mut Staging,
+        replies: &mut Replies,
+        reply: oneshot::Sender<Result<(), Unavailable>>,
+    ) {
+        if let Some(reason) = self.shared.outage() {
+            let _ = reply.send(Err(Unavailable::Storage { reason }));
+            return;
+        }
+        let committed = self.shared.committed.read();
+        let begun: Vec<_> = staging.begun.values().cloned().collect();
+        for key in committed.groups.keys().chain(&begun) {
+            staging.end(&committed, key);
+        }
+        staging.forgotten_failures.extend(self.shared.failures.lock().keys().cloned());
         replies.deletes.push(reply);
     }
 

@@ -88,6 +88,11 @@ impl Failures {
         self.times.get(key).map(|failure| failure.time)
     }
 
+    /// The groups to which a push was ever refused.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<GroupingKey>> {
+        self.times.keys()
+    }
+
     /// Groups that hold nothing but their failure time, the oldest first.
     pub(crate) fn alone(&self) -> impl Iterator<Item = (&Arc<GroupingKey>, Stamp)> {
         self.alone.iter().map(|(time, key)| (key, *time))

@@ -11,8 +11,34 @@ use crate::model::MetricType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct FamilyId(pub(crate) u64);
 
-/// A family. Name and type stay what they are for as long as any group holds it; the HELP text is the
-/// newest that was pushed.
+/// What is said of a family beside its name and type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Texts {
+    /// The HELP text, not empty.
+    pub(crate) help: Option<Arc<str>>,
+    /// The unit, not empty.
+    pub(crate) unit: Option<Arc<str>>,
+}
+
+impl Texts {
+    pub(crate) fn new(help: Option<&str>, unit: Option<&str>) -> Self {
+        Self { help: help.map(Arc::from), unit: unit.map(Arc::from) }
+    }
+
+    /// Whether they say nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.help.is_none() && self.unit.is_none()
+    }
+
+    /// Takes over what `newer` says.
+    pub(crate) fn update(&mut self, newer: Self) {
+        self.help = newer.help.or(self.help.take());
+        self.unit = newer.unit.or(self.unit.take());
+    }
+}
+
+/// A family. Name and type stay what they are for as long as any group holds it; its texts are the newest that
+/// were pushed.
 #[derive(Debug)]
 pub(crate) struct Family {
     pub(crate) id: FamilyId,
@@ -20,26 +46,39 @@ pub(crate) struct Family {
     pub(crate) metric_type: MetricType,
     /// Written at publication only, read by scrapes: a lock of its own keeps a change of HELP from
     /// making new versions of all the pages that hold the family.
-    help: RwLock<Option<Arc<str>>>,
+    texts: RwLock<Texts>,
 }
 
 impl Family {
-    pub(crate) fn new(id: FamilyId, name: Arc<str>, metric_type: MetricType, help: Option<Arc<str>>) -> Self {
-        Self { id, name, metric_type, help: RwLock::new(help) }
+    pub(crate) fn new(id: FamilyId, name: Arc<str>, metric_type: MetricType, texts: Texts) -> Self {
+        Self { id, name, metric_type, texts: RwLock::new(texts) }
     }
 
     /// The HELP text, if one was ever pushed.
     pub(crate) fn help(&self) -> Option<Arc<str>> {
-        self.help.read().clone()
+        self.texts.read().help.clone()
     }
 
-    /// Whether the HELP text is this one.
-    pub(crate) fn has_help(&self, help: &str) -> bool {
-        self.help.read().as_deref() == Some(help)
+    /// The unit, if one was ever pushed.
+    pub(crate) fn unit(&self) -> Option<Arc<str>> {
+        self.texts.read().unit.clone()
     }
 
-    pub(crate) fn set_help(&self, help: Arc<str>) {
-        *self.help.write() = Some(help);
+    /// All texts.
+    pub(crate) fn texts(&self) -> Texts {
+        self.texts.read().clone()
+    }
+
+    /// Whether it has those of these texts that are there.
+    pub(crate) fn has(&self, help: Option<&str>, unit: Option<&str>) -> bool {
+        let own = self.texts.read();
+        help.is_none_or(|help| own.help.as_deref() == Some(help))
+            && unit.is_none_or(|unit| own.unit.as_deref() == Some(unit))
+    }
+
+    /// Takes over newer texts.
+    pub(crate) fn update(&self, newer: Texts) {
+        self.texts.write().update(newer);
     }
 }
 
@@ -53,6 +92,18 @@ pub(crate) fn settle_type(pushed: MetricType, is_declared: bool, stored: MetricT
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_stays_until_a_newer_one_is_pushed() {
+        let texts = Texts::new(Some("one"), None);
+        let family = Family::new(FamilyId(1), "a".into(), MetricType::Counter, texts);
+        assert!(
+            family.has(None, None) && family.has(Some("one"), None) && !family.has(Some("one"), Some("s"))
+        );
+        family.update(Texts::new(None, Some("s")));
+        assert!(family.has(Some("one"), Some("s")) && !family.has(Some("two"), Some("s")));
+        assert_eq!(family.texts(), Texts::new(Some("one"), Some("s")));
+    }
 
     #[test]
     fn only_an_undeclared_type_adopts_and_only_counter_or_gauge() {

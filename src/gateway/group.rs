@@ -12,6 +12,7 @@ use crate::model::{GroupingKey, Label, Stamp};
 use super::family::{Family, FamilyId};
 use super::layout::PageLayout;
 use super::page::{Page, SlotRef, series_hash};
+use super::page_list::PageList;
 
 /// Numbers the groups; never used twice while the store has anything of the first, so that a group that
 /// was deleted and pushed again is another one, and what is left of the first is known to be stale.
@@ -39,6 +40,8 @@ pub(crate) struct GroupEntry {
     pub(crate) group: Arc<Group>,
     pub(crate) pages: Vec<Arc<Page>>,
     pub(crate) series: usize,
+    /// Slots of its pages that hold no series.
+    pub(crate) vacant: usize,
     /// Those of the last push.
     pub(crate) times: PushTimes,
 }
@@ -51,16 +54,25 @@ pub(crate) struct PushTimes {
     pub(crate) last_stamp: Stamp,
 }
 
-/// What a group holds of one family.
+/// What a group holds of one family; nothing if all of its series were replaced.
 #[derive(Clone, Debug)]
 pub(crate) struct FamilyInGroup {
     pub(crate) family: Arc<Family>,
     pub(crate) series: usize,
+    /// The pages that its series are on; it may have none left on some of them.
+    pub(crate) pages: PageList,
     /// The page that takes its next series, once it is large enough to have pages of its own.
     pub(crate) own_page: Option<usize>,
 }
 
-/// Finds the slot of a series in its group.
+impl FamilyInGroup {
+    /// A family that the group holds no series of.
+    pub(crate) fn none_of(family: &Arc<Family>) -> Self {
+        Self { family: Arc::clone(family), series: 0, pages: PageList::default(), own_page: None }
+    }
+}
+
+/// Finds the slot of a series in its group, vacant or not.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesIndex {
     slots: HashTable<SlotRef>,
@@ -72,9 +84,14 @@ pub(crate) struct SeriesIndex {
 }
 
 impl SeriesIndex {
-    /// What the group holds of the family of this name.
+    /// What the group holds of the family of this name; perhaps nothing any more.
     pub(crate) fn family(&self, name: &str) -> Option<&FamilyInGroup> {
         self.family_places.get(name).map(|place| &self.families[*place])
+    }
+
+    /// Whether the group has series of this family.
+    pub(crate) fn holds(&self, family: &Family) -> bool {
+        self.family(&family.name).is_some_and(|held| held.family.id == family.id && held.series > 0)
     }
 
     /// How many families there are.

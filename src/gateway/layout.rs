@@ -112,6 +112,22 @@ impl PageLayout {
         self.slots.push(SlotIdentity { end: self.words.end(), shape, created });
     }
 
+    /// Sets anew when the series in a slot was first pushed, since it begins again.
+    pub(crate) fn set_created(&mut self, slot: usize, created: Stamp) {
+        if self.stamps.len() >= SLOTS_PER_PAGE {
+            self.forget_unused_stamps();
+        }
+        self.slots[slot].created = number_of(&mut self.stamps, |own| *own == created, || created);
+    }
+
+    fn forget_unused_stamps(&mut self) {
+        let all = std::mem::take(&mut self.stamps);
+        for slot in &mut self.slots {
+            let created = all[usize::from(slot.created)];
+            slot.created = number_of(&mut self.stamps, |own| *own == created, || created);
+        }
+    }
+
     /// The same, without room for more: what is kept for long should not take more than it needs.
     pub(crate) fn without_spare_room(&self) -> Self {
         // A copy of a vector has no spare room; shrinking one is left to the allocator, which may decline.
@@ -210,12 +226,13 @@ impl Words {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::family::FamilyId;
+    use super::super::family::{FamilyId, Texts};
     use super::*;
     use crate::model::{LabelSet, MetricType};
 
     fn family(id: u64) -> Arc<Family> {
-        Arc::new(Family::new(FamilyId(id), format!("family_{id}").into(), MetricType::Counter, None))
+        let name = format!("family_{id}").into();
+        Arc::new(Family::new(FamilyId(id), name, MetricType::Counter, Texts::default()))
     }
 
     fn series_of(layout: &PageLayout, slot: usize) -> (FamilyId, LabelSet, Stamp) {
@@ -269,6 +286,23 @@ mod tests {
             let labels = LabelSet::new([(&*format!("name_{number}"), &*format!("value {number}"))]);
             assert_eq!(series_of(&layout, slot), (FamilyId(number), labels, Stamp(number)));
         }
+    }
+
+    #[test]
+    fn series_may_begin_again_however_often() {
+        let mut layout = PageLayout::default();
+        for slot in 0..SLOTS_PER_PAGE as u64 {
+            let labels = LabelSet::new([("l", &*format!("{slot}"))]);
+            layout.push(&family(1), labels.iter(), Stamp(slot));
+        }
+        for again in 0..3 * SLOTS_PER_PAGE as u64 {
+            let slot = usize::try_from(again * 7).unwrap() % SLOTS_PER_PAGE;
+            layout.set_created(slot, Stamp(1_000 + again));
+            assert_eq!(layout.created(slot), Stamp(1_000 + again));
+        }
+        let created: std::collections::HashSet<_> =
+            (0..layout.len()).map(|slot| layout.created(slot)).collect();
+        assert_eq!(created.len(), SLOTS_PER_PAGE);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::{GroupingKey, Stamp};
 
 use super::catalog::Catalog;
-use super::family::FamilyId;
+use super::family::{Family, FamilyId};
 use super::group::{FamilyInGroup, Group, GroupEntry, GroupId};
 use super::patches::Patches;
 use super::record::RecordKey;
@@ -32,7 +32,7 @@ pub(crate) struct Ledger {
     pub(crate) next_family: u64,
     /// The newest stamp handed out.
     pub(crate) last_stamp: Stamp,
-    /// Deleted groups whose pages and names are still to be released.
+    /// What is still to be released of deleted groups, and of groups that hold less than they did.
     graveyard: VecDeque<Remains>,
     /// Records that the graveyard may come to.
     backlog: usize,
@@ -42,9 +42,14 @@ pub(crate) struct Ledger {
     pub(crate) patches: Patches,
 }
 
-/// What is left of a deleted group; freed as it is released, since freeing a large group takes a while.
+/// What is to be released.
 #[derive(Debug)]
-pub(crate) struct Remains(GroupEntry);
+enum Remains {
+    /// What is left of a deleted group; freed as it is released, since freeing a large group takes a while.
+    Group(GroupEntry),
+    /// The hold of a group on a family of which it has no series any more.
+    Family { group: Arc<Group>, family: Arc<Family> },
+}
 
 impl Ledger {
     pub(crate) fn new_group_id(&mut self) -> GroupId {
@@ -74,7 +79,13 @@ impl Ledger {
         self.live.remove(&entry.group.id);
         self.remove_shape(&entry.group.key);
         self.backlog += 2 * entry.pages.len() + entry.group.index.read().families_len();
-        self.graveyard.push_back(Remains(entry));
+        self.graveyard.push_back(Remains::Group(entry));
+    }
+
+    /// Notes that a group has no series of a family any more; its hold on the name is released later.
+    pub(crate) fn forsake_family(&mut self, group: Arc<Group>, family: Arc<Family>) {
+        self.backlog += 1;
+        self.graveyard.push_back(Remains::Family { group, family });
     }
 
     fn remove_shape(&mut self, key: &GroupingKey) {
@@ -105,25 +116,38 @@ impl Ledger {
         let keep = self.orphans.len().saturating_sub(steps);
         let mut released = self.orphans.split_off(keep);
         for _ in released.len()..steps {
-            let Some(Remains(entry)) = self.graveyard.front_mut() else { break };
-            let id = entry.group.id;
-            if entry.pages.pop().is_some() {
-                let page = entry.pages.len();
-                released.extend([RecordKey::Layout(id, page), RecordKey::Page(id, page)]);
-                if self.patches.remove(id, page) {
-                    released.push(RecordKey::Patch(id, page));
+            match self.graveyard.front_mut() {
+                None => break,
+                Some(Remains::Group(entry)) => {
+                    let id = entry.group.id;
+                    if entry.pages.pop().is_some() {
+                        let page = entry.pages.len();
+                        released.extend([RecordKey::Layout(id, page), RecordKey::Page(id, page)]);
+                        if self.patches.remove(id, page) {
+                            released.push(RecordKey::Patch(id, page));
+                        }
+                        self.backlog -= 2;
+                        continue;
+                    }
+                    let held = entry.group.index.write().pop_family();
+                    if let Some(FamilyInGroup { family, .. }) = held {
+                        if self.catalog.release(&family.name, family.id, id) {
+                            released.push(RecordKey::Family(family.id, Arc::clone(&family.name)));
+                        }
+                        self.backlog -= 1;
+                    } else {
+                        self.graveyard.pop_front();
+                    }
                 }
-                self.backlog -= 2;
-                continue;
-            }
-            let family = entry.group.index.write().pop_family();
-            if let Some(FamilyInGroup { family, .. }) = family {
-                if self.catalog.release(&family.name, family.id, id) {
-                    released.push(RecordKey::Family(family.id, Arc::clone(&family.name)));
+                Some(Remains::Family { group, family }) => {
+                    // It may hold the family again by now.
+                    let is_held = self.live.contains_key(&group.id) && group.index.read().holds(family);
+                    if !is_held && self.catalog.release(&family.name, family.id, group.id) {
+                        released.push(RecordKey::Family(family.id, Arc::clone(&family.name)));
+                    }
+                    self.backlog -= 1;
+                    self.graveyard.pop_front();
                 }
-                self.backlog -= 1;
-            } else {
-                self.graveyard.pop_front();
             }
         }
         released
@@ -152,11 +176,11 @@ mod tests {
 
     fn group(id: u64, labels: &[(&'static str, &'static str)], pages: usize) -> GroupEntry {
         let key = GroupingKey::new("j", labels.iter().copied()).unwrap();
-        let page = || Arc::new(Page { layout: Arc::default(), values: Vec::new() });
         GroupEntry {
             group: Arc::new(Group::new(GroupId(id), Arc::new(key))),
-            pages: (0..pages).map(|_| page()).collect(),
+            pages: (0..pages).map(|_| Arc::new(Page::default())).collect(),
             series: 0,
+            vacant: 0,
             times: PushTimes::default(),
         }
     }
@@ -186,6 +210,26 @@ mod tests {
         assert!(ledger.has_remains());
         assert_eq!(ledger.release(100).len(), 6);
         assert!(!ledger.has_remains());
+        assert_eq!(ledger.backlog, 0);
+    }
+
+    #[test]
+    fn a_family_without_series_is_released_unless_it_has_some_again() {
+        let mut ledger = Ledger::default();
+        let entry = group(1, &[], 0);
+        ledger.add_group(&entry.group);
+        let texts = super::super::family::Texts::default();
+        let family = Family::new(FamilyId(1), "a".into(), crate::model::MetricType::Gauge, texts);
+        let family = Arc::new(family);
+        ledger.catalog.hold(&family, entry.group.id);
+        let held = |series| FamilyInGroup { series, ..FamilyInGroup::none_of(&family) };
+        entry.group.index.write().set_family(held(1));
+        ledger.forsake_family(Arc::clone(&entry.group), Arc::clone(&family));
+        assert!(ledger.release(10).is_empty() && !ledger.has_remains());
+        entry.group.index.write().set_family(held(0));
+        ledger.forsake_family(Arc::clone(&entry.group), Arc::clone(&family));
+        assert_eq!(ledger.release(10), [RecordKey::Family(family.id, "a".into())]);
+        assert!(ledger.catalog.latest("a").is_none());
         assert_eq!(ledger.backlog, 0);
     }
 

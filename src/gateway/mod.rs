@@ -9,13 +9,18 @@ mod catalog;
 mod clock;
 mod committed;
 mod committer;
+mod effect;
 mod failure;
 mod family;
 mod group;
+mod group_view;
 mod layout;
 mod ledger;
+mod live_group;
 mod options;
 mod page;
+mod page_exemplars;
+mod page_list;
 mod page_view;
 mod patches;
 mod pieces;
@@ -24,11 +29,15 @@ mod record;
 mod rejection;
 mod repeat;
 mod resolve;
+mod restarts;
 mod restore;
+mod slot_set;
 mod snapshot;
 mod spares;
+mod staged_group;
 mod staged_pages;
 mod staging;
+mod touched;
 mod writes;
 
 use std::sync::Arc;
@@ -41,6 +50,8 @@ use crate::storage::{CommitError, Engine};
 use crate::telemetry::Metrics;
 
 pub use clock::{Clock, SystemClock};
+pub use effect::Effect;
+pub use group_view::{GroupFamily, GroupView};
 pub use options::{Durability, Limits, Options, QueueLimits};
 pub use rejection::{LimitExceeded, PushError, Rejection, Unavailable};
 pub use restore::RestoreError;
@@ -50,6 +61,7 @@ pub(crate) use family::{Family, FamilyId};
 pub(crate) use group::GroupId;
 pub(crate) use page::SLOTS_PER_PAGE;
 pub(crate) use page_view::{PageVersion, PageView};
+pub(crate) use slot_set::SlotSet;
 
 use committed::Shared;
 use committer::{Committer, PushReply, Request};
@@ -72,9 +84,9 @@ pub struct ResolvedPush {
 }
 
 impl ResolvedPush {
-    /// Whether it changes nothing but values: its series and HELP texts are all there already.
+    /// Whether it brings nothing but values: its series and texts are all there already.
     pub fn brings_nothing_new(&self) -> bool {
-        self.push.fresh.is_empty() && self.push.helps.is_empty()
+        self.push.fresh.is_empty() && self.push.texts.is_empty()
     }
 }
 
@@ -92,9 +104,10 @@ impl Repeat {
 /// What became of a push that was not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Submitted {
-    /// It is merged.
+    /// It is carried out.
     Applied,
-    /// It is not: the group was deleted since the push was resolved. Resolve and submit it again.
+    /// It is not: the group was deleted, or emptied in part, since the push was resolved. Resolve and submit it
+    /// again.
     Outdated,
 }
 
@@ -138,10 +151,21 @@ impl Gateway {
         families: &Families<'_>,
         body_bytes: usize,
     ) -> Result<ResolvedPush, PushError> {
+        self.resolve_as(Effect::Merge, key, families, body_bytes)
+    }
+
+    /// Like [`Self::resolve`], for a push that has another effect.
+    pub fn resolve_as(
+        &self,
+        effect: Effect,
+        key: &GroupingKey,
+        families: &Families<'_>,
+        body_bytes: usize,
+    ) -> Result<ResolvedPush, PushError> {
         self.refuse_in_outage()?;
         let key = Arc::new(key.clone());
         resolve::check_key(&key, &self.shared.options.limits)?;
-        match resolve::resolve(&self.shared, &key, families) {
+        match resolve::resolve(&self.shared, &key, families, effect) {
             Ok(push) => {
                 Ok(ResolvedPush { weight: push.weight().max(body_bytes), series: push.series() as u64, push })
             }
@@ -167,15 +191,26 @@ impl Gateway {
         numbers: &[f64],
         body_bytes: usize,
     ) -> Result<Option<ResolvedPush>, PushError> {
+        self.repeat_as(Effect::Merge, repeat, numbers, body_bytes)
+    }
+
+    /// Like [`Self::repeat`], for a push that has another effect.
+    pub fn repeat_as(
+        &self,
+        effect: Effect,
+        repeat: &Repeat,
+        numbers: &[f64],
+        body_bytes: usize,
+    ) -> Result<Option<ResolvedPush>, PushError> {
         self.refuse_in_outage()?;
-        Ok(repeat.0.resolve(numbers).map(|push| ResolvedPush {
+        Ok(repeat.0.resolve(numbers, effect).map(|push| ResolvedPush {
             weight: push.weight().max(body_bytes),
             series: push.series() as u64,
             push,
         }))
     }
 
-    /// Merges a resolved push, and returns once it is as durable as the options say.
+    /// Carries out a resolved push, and returns once it is as durable as the options say.
     pub async fn submit(&self, push: ResolvedPush) -> Result<Submitted, PushError> {
         let ResolvedPush { push, series, weight } = push;
         let key = Arc::clone(&push.key);
@@ -222,6 +257,15 @@ impl Gateway {
         self.refuse_in_outage()?;
         let (reply, outcome) = oneshot::channel();
         self.enqueue(Request::Delete { key: Arc::new(key.clone()), reply })?;
+        answer(outcome).await
+    }
+
+    /// Deletes all groups that there are once the requests before it are carried out, and returns once that is
+    /// as durable as the options say.
+    pub async fn wipe(&self) -> Result<(), Unavailable> {
+        self.refuse_in_outage()?;
+        let (reply, outcome) = oneshot::channel();
+        self.enqueue(Request::Wipe { reply })?;
         answer(outcome).await
     }
 

@@ -6,10 +6,13 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::aggregation::State;
-use crate::model::Label;
+use crate::model::{Label, Stamp};
 
 use super::family::FamilyId;
 use super::layout::PageLayout;
+use super::page_exemplars::PageExemplars;
+use super::slot_set::SlotSet;
+use super::touched::Touched;
 
 /// How many values a page holds at most: a push of one sample rewrites one page, so it must be small, and a
 /// record for each page is kept, so it must not be tiny.
@@ -18,6 +21,9 @@ pub(crate) const SLOTS_PER_PAGE: usize = 128;
 /// A page whose values or labels take this many bytes takes no more series, so that large histograms and
 /// long labels do not make the pushes to their neighbours dear.
 const PAGE_BYTES_MAX: usize = 64 << 10;
+
+/// What stands in a vacant slot: something that takes no room.
+pub(crate) const NO_STATE: State = State::Info;
 
 /// Where a series' value stands within its group: a page and a slot in it, in one word, because
 /// there is one for each series in memory.
@@ -43,19 +49,60 @@ impl SlotRef {
 }
 
 /// A version of a page: the values, and the layout that says whose they are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Page {
     pub(crate) layout: Arc<PageLayout>,
-    /// One for each slot of the layout.
+    /// One for each slot of the layout; that of a vacant one means nothing.
     pub(crate) values: Vec<State>,
+    /// Slots whose series were replaced and have not come again. The slot stays theirs: a series that comes again
+    /// gets it back.
+    pub(crate) vacant: SlotSet,
+    /// Which push came last to each family.
+    pub(crate) touched: Touched,
+    pub(crate) exemplars: PageExemplars,
 }
 
 impl Page {
+    /// The slots that hold a series, in ascending order.
+    pub(crate) fn held_slots(&self) -> impl Iterator<Item = usize> {
+        (0..self.values.len()).filter(|slot| !self.vacant.contains(*slot))
+    }
+
+    /// How many series it holds.
+    pub(crate) fn series(&self) -> usize {
+        self.values.len() - self.vacant.len()
+    }
+
+    /// Whether it holds a series of a family, given by its index in the layout.
+    pub(crate) fn holds_family(&self, family: usize) -> bool {
+        self.vacant.is_empty() || self.held_slots().any(|slot| self.layout.family_index(slot) == family)
+    }
+
+    /// Notes a push to the series in these slots.
+    pub(crate) fn touch(&mut self, slots: impl Iterator<Item = usize>, stamp: Stamp) {
+        let Self { layout, touched, .. } = self;
+        touched.touch(layout.families().len(), slots.map(|slot| layout.family_index(slot)), stamp);
+    }
+
+    /// Takes out the series in a slot.
+    pub(crate) fn vacate(&mut self, slot: usize) {
+        self.values[slot] = NO_STATE;
+        self.vacant.insert(slot);
+        self.exemplars.forget(slot);
+    }
+
+    /// Makes a slot hold a series that begins with this state.
+    pub(crate) fn begin(&mut self, slot: usize, state: State, created: Stamp) {
+        self.values[slot] = state;
+        self.vacant.remove(slot);
+        Arc::make_mut(&mut self.layout).set_created(slot, created);
+    }
+
     /// Whether it takes another series.
     pub(crate) fn has_room(&self) -> bool {
         self.layout.len() < SLOTS_PER_PAGE
             && self.layout.weight() < PAGE_BYTES_MAX
-            && self.values.iter().map(State::weight).sum::<usize>() < PAGE_BYTES_MAX
+            && self.values.iter().map(State::weight).sum::<usize>() + self.exemplars.weight() < PAGE_BYTES_MAX
     }
 
     /// Gives back room for more that it has taken while it grew, since it is kept for long.

@@ -7,6 +7,7 @@ use crate::model::{GroupingKey, Label, Value};
 use super::family::Family;
 use super::group::GroupId;
 use super::page::Page;
+use super::slot_set::SlotSet;
 use super::snapshot::SeriesView;
 
 /// The pages of one group of a snapshot.
@@ -22,7 +23,7 @@ impl<'s> GroupPages<'s> {
         Self { id, key, pages }
     }
 
-    /// Its pages. Pages are only ever added behind the others, and so are series to a page: at one place
+    /// Its pages. Pages are only ever added behind the others, and so are slots to a page: at one place
     /// there is the same page in every snapshot in which the group is.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = PageView<'s>> + use<'s> {
         let key = self.key;
@@ -42,9 +43,15 @@ pub(crate) struct PageView<'s> {
 pub(crate) struct PageVersion(Weak<Page>);
 
 impl<'s> PageView<'s> {
-    /// How many series are on it, in the slots from 0 on.
-    pub(crate) fn series(&self) -> usize {
+    /// How many slots it has, vacant ones among them. In a slot there is never another series than the one that it
+    /// was made for.
+    pub(crate) fn slots(&self) -> usize {
         self.page.values.len()
+    }
+
+    /// The slots that hold no series just now. What stands in them must not be shown.
+    pub(crate) fn vacant(&self) -> SlotSet {
+        self.page.vacant
     }
 
     /// Which version this is.

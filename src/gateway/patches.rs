@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use hashbrown::DefaultHashBuilder;
 
 use super::group::GroupId;
-use super::page::SLOTS_PER_PAGE;
+use super::slot_set::SlotSet;
 
 /// A page with fewer slots is written whole: its record is hardly longer than what each record costs.
 const PATCHED_PAGE_MIN: usize = 32;
@@ -19,39 +19,6 @@ const PATCHED_PAGE_MIN: usize = 32;
 /// A patch holds at most one of so many slots of its page. With more it would be rewritten at nearly the cost of the
 /// page, and with fewer the page would be rewritten too often: like this a patch is a sixteenth of it on average.
 const SLOTS_PER_PATCHED_SLOT: usize = 8;
-
-const WORDS: usize = SLOTS_PER_PAGE.div_ceil(u64::BITS as usize);
-
-/// A set of slots of a page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SlotSet([u64; WORDS]);
-
-impl SlotSet {
-    /// All slots that a page can have.
-    pub(crate) const ALL: Self = Self([u64::MAX; WORDS]);
-
-    pub(crate) fn insert(&mut self, slot: usize) {
-        self.0[slot / 64] |= 1 << (slot % 64);
-    }
-
-    pub(crate) fn contains(&self, slot: usize) -> bool {
-        self.0[slot / 64] >> (slot % 64) & 1 == 1
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
-    /// The slots, in ascending order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
-        (0..SLOTS_PER_PAGE).filter(|slot| self.contains(*slot))
-    }
-
-    fn with(mut self, other: &Self) -> Self {
-        self.0.iter_mut().zip(other.0).for_each(|(own, other)| *own |= other);
-        self
-    }
-}
 
 /// The slots in which the whole records of pages may differ, for those pages alone that have any.
 #[derive(Debug, Default)]
@@ -92,22 +59,11 @@ impl Patches {
 
 #[cfg(test)]
 mod tests {
+    use super::super::page::SLOTS_PER_PAGE;
     use super::*;
 
     fn set(slots: &[usize]) -> SlotSet {
-        let mut set = SlotSet::default();
-        for slot in slots {
-            set.insert(*slot);
-        }
-        set
-    }
-
-    #[test]
-    fn a_set_has_what_was_put_in() {
-        let slots = [0, 1, 63, 64, SLOTS_PER_PAGE - 1];
-        assert_eq!(set(&slots).iter().collect::<Vec<_>>(), slots);
-        assert_eq!(set(&slots).len(), slots.len());
-        assert_eq!(SlotSet::ALL.len(), SLOTS_PER_PAGE);
+        slots.iter().copied().collect()
     }
 
     #[test]

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use crate::model::GroupingKey;
 
 use super::committed::{Committed, Shared};
-use super::group::GroupEntry;
+use super::family::Family;
+use super::group::{Group, GroupEntry};
 use super::ledger::Ledger;
 use super::page::Page;
 use super::patches::Patches;
 use super::record::{self, RecordKey};
+use super::staged_group::StagedGroup;
 use super::staged_pages::StagedPage;
-use super::staging::{StagedFamily, StagedFate, StagedGroup, Staging};
+use super::staging::{StagedFamily, StagedFate, Staging};
 
 /// Takes the records that a batch changes.
 pub(crate) trait Sink {
@@ -53,12 +55,13 @@ fn family_records(ledger: &Ledger, name: &Arc<str>, staged: &StagedFamily, sink:
         if let Some(replaced) = ledger.catalog.latest(name) {
             sink.remove(RecordKey::Family(replaced, Arc::clone(name)));
         }
-    } else if staged.help.is_none() {
+    } else if staged.texts.is_empty() {
         return;
     }
-    let help = staged.help.clone().or_else(|| staged.family.help());
+    let mut texts = staged.family.texts();
+    texts.update(staged.texts.clone());
     let key = RecordKey::Family(staged.family.id, Arc::clone(name));
-    sink.put(key, || record::encode_family_with_help(&staged.family, help.as_deref()));
+    sink.put(key, || record::encode_family(&staged.family, &texts));
 }
 
 fn group_records<S: Sink>(patches: &mut Patches, staged: &StagedGroup, sink: &mut S) {
@@ -80,11 +83,11 @@ fn page_record<S: Sink>(
     patches: &mut Patches,
     staged: &StagedGroup,
     number: usize,
-    StagedPage { page, layout_changed, changed }: &StagedPage,
+    StagedPage { page, layout_changed, vacancy_changed, changed }: &StagedPage,
     sink: &mut S,
 ) {
     let id = staged.group.id;
-    let patch = if S::TAKES_PATCHES && !layout_changed {
+    let patch = if S::TAKES_PATCHES && !layout_changed && !vacancy_changed {
         patches.extend(id, number, page.values.len(), changed)
     } else {
         None
@@ -108,7 +111,7 @@ pub(crate) fn committed_record(shared: &Shared, ledger: &Ledger, key: &RecordKey
             .catalog
             .family(name)
             .filter(|family| family.id == *id)
-            .map(|family| record::encode_family(family)),
+            .map(|family| record::encode_family(family, &family.texts())),
         RecordKey::Group(id) => entry(id).map(|entry| record::encode_group(&entry.group.key, entry.times)),
         RecordKey::Layout(id, page) => {
             entry(id).and_then(|entry| entry.pages.get(*page)).map(|page| record::encode_layout(&page.layout))
@@ -133,11 +136,12 @@ pub(crate) fn publish(shared: &Shared, ledger: &mut Ledger, mut staging: Staging
     for staged in staging.families.values().filter(|staged| staging.outlives_batch(staged)) {
         publish_family(ledger, &staging, staged);
     }
+    let mut forsaken = Vec::new();
     for fate in staging.groups.values_mut() {
         if let StagedFate::Lives(staged) = fate {
             let grown = staged.pages.values_mut().filter(|page| page.layout_changed);
             grown.for_each(|page| page.page.give_back_spare_room());
-            publish_index(shared, staged);
+            forsaken.extend(publish_index(shared, staged));
         }
     }
     let mut replaced = Vec::new();
@@ -170,6 +174,9 @@ pub(crate) fn publish(shared: &Shared, ledger: &mut Ledger, mut staging: Staging
     for group in begun {
         ledger.add_group(&group);
     }
+    for (group, family) in forsaken {
+        ledger.forsake_family(group, family);
+    }
     shared.changed();
     replaced
 }
@@ -178,23 +185,33 @@ fn publish_family(ledger: &mut Ledger, staging: &Staging, staged: &StagedFamily)
     for holder in staged.holders.iter().filter(|holder| !staging.ended.contains(holder)) {
         ledger.catalog.hold(&staged.family, *holder);
     }
-    if let Some(help) = &staged.help {
-        staged.family.set_help(Arc::clone(help));
+    if !staged.texts.is_empty() {
+        staged.family.update(staged.texts.clone());
     }
 }
 
-fn publish_index(shared: &Shared, staged: &StagedGroup) {
-    let Some(growth) = &staged.growth else { return };
+/// Gives back the families that the group does not hold any more.
+fn publish_index(shared: &Shared, staged: &mut StagedGroup) -> Vec<(Arc<Group>, Arc<Family>)> {
+    let mut forsaken = Vec::new();
+    if staged.growth.is_none() && !staged.pages.iter().any(|(_, page)| page.layout_changed) {
+        return forsaken;
+    }
     let mut index = staged.group.index.write();
     for (number, page) in staged.pages.iter() {
         if page.layout_changed {
             index.set_layout(&shared.hasher, number, &page.page.layout);
         }
     }
-    for family in growth.families.values() {
-        index.set_family(family.clone());
+    if let Some(growth) = staged.growth.take() {
+        index.shared_page = growth.shared_page;
+        for held in growth.families.into_values() {
+            if held.series == 0 {
+                forsaken.push((Arc::clone(&staged.group), Arc::clone(&held.family)));
+            }
+            index.set_family(held);
+        }
     }
-    index.shared_page = growth.shared_page;
+    forsaken
 }
 
 fn new_entry(staged: StagedGroup) -> GroupEntry {
@@ -202,6 +219,7 @@ fn new_entry(staged: StagedGroup) -> GroupEntry {
         group: staged.group,
         pages: staged.pages.into_iter().map(|(_, page)| Arc::new(page)).collect(),
         series: staged.series,
+        vacant: staged.vacant,
         times: staged.times,
     }
 }
@@ -234,9 +252,10 @@ impl Committed {
     fn update(&mut self, staged: StagedGroup, replaced: &mut Vec<Arc<Page>>) {
         let entry = self.groups.get_mut(&staged.group.key).expect("a group that is not new is committed");
         debug_assert_eq!(entry.group.id, staged.group.id);
-        self.series += staged.series - entry.series;
+        self.series = self.series + staged.series - entry.series;
         self.pages += staged.page_count - entry.pages.len();
         entry.series = staged.series;
+        entry.vacant = staged.vacant;
         entry.times = staged.times;
         for (number, page) in staged.pages.into_iter() {
             let page = Arc::new(page);

@@ -9,18 +9,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
-use crate::aggregation::State;
+use crate::aggregation::{Exemplars, State};
 use crate::model::{GroupingKey, LabelSet, MetricType, Stamp};
 
-use super::family::{Family, FamilyId};
+use super::family::{Family, FamilyId, Texts};
 use super::group::{GroupId, PushTimes};
 use super::layout::PageLayout;
 use super::page::Page;
-use super::patches::SlotSet;
+use super::slot_set::SlotSet;
 
 /// The version that values begin with. In version 1 the times of a group's last push stood in the group's
-/// record alone. Version 2 had no patches.
-const VERSION: u8 = 3;
+/// record alone. Version 2 had no patches. Version 3 had neither vacant slots, nor exemplars, nor the stamps of
+/// the families on a page.
+const VERSION: u8 = 4;
 
 /// The node that owns the records; there is only one so far.
 const NODE: u32 = 0;
@@ -38,7 +39,7 @@ mod kind {
 /// What a record is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum RecordKey {
-    /// Name, type and HELP of a family. The name is not part of the key.
+    /// Name, type, HELP and unit of a family. The name is not part of the key.
     Family(FamilyId, Arc<str>),
     /// Grouping key and push time of a group. Without it what else there is of a group is stale.
     Group(GroupId),
@@ -104,7 +105,6 @@ pub(crate) struct FamilyRecord {
     pub(crate) name: String,
     pub(crate) metric_type: MetricType,
     pub(crate) help: Option<String>,
-    /// Not used by text format 0.0.4; there so that the format need not change for those that have it.
     pub(crate) unit: Option<String>,
 }
 
@@ -121,6 +121,14 @@ pub(crate) struct PageRecord {
     /// Those of the push that changed the page last, or of a later one. The group's are the newest in its
     /// records: so a push need not write the group's record beside the pages that it changes.
     pub(crate) times: PushTimes,
+    /// How much older than the stamp of `times` those of the last pushes to the families are; see
+    /// [`Touched`](super::touched::Touched).
+    pub(crate) ages: Vec<u64>,
+    /// The slots that hold no series, in ascending order.
+    pub(crate) vacant: Vec<u8>,
+    /// By slot, in ascending order, where there are any.
+    pub(crate) exemplars: Vec<(u8, Exemplars)>,
+    /// Of the slots that are not vacant.
     pub(crate) values: Vec<State>,
 }
 
@@ -129,6 +137,10 @@ pub(crate) struct PageRecord {
 pub(crate) struct PatchRecord {
     /// As in the page's record, and newer than there.
     pub(crate) times: PushTimes,
+    /// As in the page's record, for all families of the page.
+    pub(crate) ages: Vec<u64>,
+    /// All exemplars of the slots below.
+    pub(crate) exemplars: Vec<(u8, Exemplars)>,
     /// Slots, in ascending order, with their states.
     pub(crate) slots: Vec<(u8, State)>,
 }
@@ -158,16 +170,14 @@ pub(crate) enum RecordError {
     Malformed { what: &'static str },
 }
 
-pub(crate) fn encode_family(family: &Family) -> Vec<u8> {
-    encode_family_with_help(family, family.help().as_deref())
-}
-
-pub(crate) fn encode_family_with_help(family: &Family, help: Option<&str>) -> Vec<u8> {
+/// The record of a family that has these texts.
+pub(crate) fn encode_family(family: &Family, texts: &Texts) -> Vec<u8> {
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(ToOwned::to_owned);
     versioned(&FamilyRecord {
         name: family.name.to_string(),
         metric_type: family.metric_type,
-        help: help.map(ToOwned::to_owned),
-        unit: None,
+        help: text(&texts.help),
+        unit: text(&texts.unit),
     })
 }
 
@@ -184,17 +194,31 @@ pub(crate) fn encode_layout(layout: &PageLayout) -> Vec<u8> {
 }
 
 pub(crate) fn encode_page(page: &Page, times: PushTimes) -> Vec<u8> {
-    let bytes_max = page.values.iter().map(State::weight).sum();
-    let mut bytes = versioned_with_capacity(bytes_max, &(times, page.values.len()));
-    page.values.iter().for_each(|state| state.encode(&mut bytes));
+    let bytes_max = page.values.iter().map(State::weight).sum::<usize>() + page.exemplars.weight();
+    let ages = page.touched.ages(times.last_stamp);
+    let vacant: Vec<u8> = page.vacant.iter().map(number).collect();
+    let exemplars: Vec<(u8, &Exemplars)> = page.exemplars.iter().collect();
+    let mut bytes = versioned_with_capacity(bytes_max, &(times, ages, vacant, exemplars, page.series()));
+    if page.vacant.is_empty() {
+        page.values.iter().for_each(|state| state.encode(&mut bytes));
+    } else {
+        page.held_slots().for_each(|slot| page.values[slot].encode(&mut bytes));
+    }
     bytes
 }
 
+/// The record of some slots of a page, none of which is vacant.
 pub(crate) fn encode_patch(page: &Page, slots: &SlotSet, times: PushTimes) -> Vec<u8> {
-    let number = |slot| u8::try_from(slot).expect("a page has at most 256 slots");
+    let ages = page.touched.ages(times.last_stamp);
+    let exemplars: Vec<(u8, &Exemplars)> =
+        page.exemplars.iter().filter(|(slot, _)| slots.contains((*slot).into())).collect();
     let slots: Vec<(u8, &State)> = slots.iter().map(|slot| (number(slot), &page.values[slot])).collect();
     let bytes_max = slots.iter().map(|(_, state)| state.weight()).sum();
-    versioned_with_capacity(bytes_max, &(times, slots))
+    versioned_with_capacity(bytes_max, &(times, ages, exemplars, slots))
+}
+
+fn number(slot: usize) -> u8 {
+    u8::try_from(slot).expect("a page has at most 256 slots")
 }
 
 pub(crate) fn encode_failure(key: &GroupingKey, time: Stamp) -> Vec<u8> {
@@ -218,12 +242,7 @@ pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Record, RecordError> {
         }
         kind::PAGE => {
             let (group, page) = decode_page_key(id)?;
-            let record = if value.first() == Some(&1) {
-                PageRecord { times: PushTimes::default(), values: decode_value(value)? }
-            } else {
-                decode_value(value)?
-            };
-            Ok(Record::Page(group, page, record))
+            Ok(Record::Page(group, page, decode_page(value)?))
         }
         kind::FAILURE => {
             let (labels, time): (Vec<(String, String)>, Stamp) = decode_value(value)?;
@@ -232,10 +251,27 @@ pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Record, RecordError> {
         }
         kind::PATCH => {
             let (group, page) = decode_page_key(id)?;
-            Ok(Record::Patch(group, page, decode_value(value)?))
+            Ok(Record::Patch(group, page, decode_patch(value)?))
         }
         _ => Err(malformed("its key is of an unknown kind")),
     }
+}
+
+fn decode_page(value: &[u8]) -> Result<PageRecord, RecordError> {
+    let (times, values) = match value.first() {
+        Some(1) => (PushTimes::default(), decode_value(value)?),
+        Some(2 | 3) => decode_value(value)?,
+        _ => return decode_value(value),
+    };
+    Ok(PageRecord { times, ages: Vec::new(), vacant: Vec::new(), exemplars: Vec::new(), values })
+}
+
+fn decode_patch(value: &[u8]) -> Result<PatchRecord, RecordError> {
+    if value.first() != Some(&3) {
+        return decode_value(value);
+    }
+    let (times, slots) = decode_value(value)?;
+    Ok(PatchRecord { times, ages: Vec::new(), exemplars: Vec::new(), slots })
 }
 
 /// Whether a value is of the version that is written today.

@@ -36,7 +36,7 @@ pub enum Rejection {
         /// The line of the body.
         line: u32,
     },
-    /// `le` on a histogram or `quantile` on a summary, from the grouping key.
+    /// `le` on a histogram, `quantile` on a summary, or its own name on a state set, from the grouping key.
     #[error(
         "the {metric_type} \"{family}\" (line {line}) must not have an explicit \"{label}\" label; \
          take it out of the grouping key"
@@ -46,8 +46,8 @@ pub enum Rejection {
         family: String,
         /// Its type.
         metric_type: MetricType,
-        /// `le` or `quantile`.
-        label: &'static str,
+        /// The label's name.
+        label: String,
         /// The line of the body.
         line: u32,
     },

@@ -3,7 +3,8 @@
 //!
 //! Invariant: a repeat does what resolving the push anew would do, or says that it cannot tell. Slots never
 //! move while their group lives, and a name's type stays the same while a group holds it; what can change
-//! is compared: whether the group lives, and the HELP texts.
+//! is compared: whether the group lives, and the HELP texts. That the group has let go of a family shows at
+//! its slots, which are vacant then: the committer finds such a repeat outdated.
 
 use std::sync::{Arc, Weak};
 
@@ -11,10 +12,11 @@ use crate::aggregation::{Contribution, RepeatedHistogram, UntypedMode};
 use crate::model::{Families, GroupingKey, MetricFamily, MetricType, Quantile, Summary, Value};
 
 use super::committed::Shared;
+use super::effect::Effect;
 use super::family::Family;
 use super::group::Group;
 use super::page::SlotRef;
-use super::resolve::{Found, KnownSeries, ResolvedPush, Resolver};
+use super::resolve::{Found, KnownSeries, ResolvedPush, Resolver, texts};
 
 /// Where the numbers of a push go, by their place among the numbers of its text.
 #[derive(Debug)]
@@ -23,8 +25,13 @@ pub(crate) struct Repeat {
     group: Weak<Group>,
     simple: Box<[Simple]>,
     composed: Box<[Composed]>,
-    /// The families that come with a HELP text, which is the group's unless somebody has changed it since.
-    helps: Box<[(Arc<Family>, Arc<str>)]>,
+    /// Its families.
+    families: Box<[Arc<Family>]>,
+    /// The HELP texts that it comes with, by index into `families`. They are the stored ones unless somebody has
+    /// changed them since.
+    helps: Box<[(u32, Arc<str>)]>,
+    /// Whether a family took on the type of the stored one, which it does not if it replaces it.
+    adopts: bool,
 }
 
 /// A series that is one number.
@@ -61,8 +68,9 @@ impl Repeat {
             return None;
         }
         let group = Arc::clone(&shared.committed.read().groups.get(key)?.group);
-        let mut resolver = Resolver::new(shared, key, places, Some(&group));
-        let (mut simple, mut composed, mut helps) = (Vec::new(), Vec::new(), Vec::new());
+        let mut resolver = Resolver::new(shared, key, places, Some(&group), Effect::Merge);
+        let (mut simple, mut composed) = (Vec::new(), Vec::new());
+        let (mut families, mut helps, mut adopts) = (Vec::new(), Vec::new(), false);
         for family in &places.families {
             if !resolver.is_metric(family) {
                 continue;
@@ -75,6 +83,9 @@ impl Repeat {
                     return Ok(());
                 };
                 let line = series.line;
+                if series.exemplars.is_some() {
+                    is_known = false;
+                }
                 match &series.value {
                     Value::Counter(place) | Value::Gauge(place) | Value::Untyped(place) => {
                         simple.push(Simple { slot, number: as_index(*place), settled, untyped });
@@ -93,23 +104,34 @@ impl Repeat {
                 Ok(())
             });
             let known = known.ok().flatten().filter(|_| is_known)?;
-            if let Some(help) = family.help.as_deref().filter(|help| !help.is_empty()) {
-                helps.push((known, Arc::from(help)));
+            let (help, unit) = texts(family);
+            // Formats that have units are not among those whose texts are kept.
+            if unit.is_some() {
+                return None;
             }
+            if let Some(help) = help {
+                helps.push((u32::try_from(families.len()).ok()?, Arc::from(help)));
+            }
+            adopts |= known.metric_type != family.metric_type;
+            families.push(known);
         }
         (!simple.is_empty() || !composed.is_empty()).then(|| Self {
             group: Arc::downgrade(&group),
             simple: simple.into(),
             composed: composed.into(),
+            families: families.into(),
             helps: helps.into(),
+            adopts,
         })
     }
 
     /// The push with these numbers; `None` if it must be resolved anew, to do the same or to say what is
     /// wrong with it.
-    pub(crate) fn resolve(&self, numbers: &[f64]) -> Option<ResolvedPush> {
+    pub(crate) fn resolve(&self, numbers: &[f64], effect: Effect) -> Option<ResolvedPush> {
         let group = self.group.upgrade()?;
-        if !self.helps.iter().all(|(family, help)| family.has_help(help)) {
+        let has_help =
+            |(family, help): &(u32, Arc<str>)| self.families[*family as usize].has(Some(help), None);
+        if !self.helps.iter().all(has_help) || (self.adopts && effect.replaces()) {
             return None;
         }
         let mut known = Vec::with_capacity(self.simple.len() + self.composed.len());
@@ -136,8 +158,12 @@ impl Repeat {
         Some(ResolvedPush {
             key: Arc::clone(&group.key),
             group: Some(group),
+            effect,
             known,
-            helps: Vec::new(),
+            texts: Vec::new(),
+            // There is no info among them.
+            superseded: if effect.replaces() { self.families.to_vec() } else { Vec::new() },
+            exemplars: Vec::new(),
             fresh: Vec::new(),
         })
     }
@@ -151,11 +177,8 @@ impl Repeat {
         size_of::<Self>()
             + size_of_val(&*self.simple)
             + self.composed.iter().map(|composed| size_of::<Composed>() + parts(composed)).sum::<usize>()
-            + self
-                .helps
-                .iter()
-                .map(|(_, help)| size_of::<(Arc<Family>, Arc<str>)>() + help.len())
-                .sum::<usize>()
+            + size_of_val(&*self.families)
+            + self.helps.iter().map(|(_, help)| size_of::<(u32, Arc<str>)>() + help.len()).sum::<usize>()
     }
 }
 

@@ -8,10 +8,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::aggregation::Contribution;
-use crate::model::{Families, GroupingKey, Label, LabelSet, MetricFamily, MetricType, Series, Value};
+use crate::model::{
+    Exemplar, Families, GroupingKey, Label, LabelSet, MetricFamily, MetricType, Series, Value,
+};
 
 use super::committed::Shared;
-use super::family::{Family, settle_type};
+use super::effect::Effect;
+use super::family::{Family, Texts, settle_type};
 use super::group::Group;
 use super::options::Limits;
 use super::page::SlotRef;
@@ -27,10 +30,15 @@ pub(crate) struct ResolvedPush {
     pub(crate) key: Arc<GroupingKey>,
     /// The group that `known` refers to; `None` if there was none.
     pub(crate) group: Option<Arc<Group>>,
+    pub(crate) effect: Effect,
     /// No slot twice.
     pub(crate) known: Vec<KnownSeries>,
-    /// HELP texts that differ from the stored ones, for families of which no series is new.
-    pub(crate) helps: Vec<(Arc<Family>, Arc<str>)>,
+    /// Texts that differ from the stored ones, for families of which no series is new.
+    pub(crate) texts: Vec<(Arc<Family>, Texts)>,
+    /// Families that the group holds and of which nothing is to stay that the push does not bring again.
+    pub(crate) superseded: Vec<Arc<Family>>,
+    /// The exemplars of known series, for those alone that have any.
+    pub(crate) exemplars: Vec<(SlotRef, Vec<Exemplar>)>,
     /// Families with series that the group does not have yet.
     pub(crate) fresh: Vec<FreshFamily>,
 }
@@ -49,7 +57,7 @@ pub(crate) struct FreshFamily {
     pub(crate) name: Arc<str>,
     pub(crate) metric_type: MetricType,
     pub(crate) type_is_declared: bool,
-    pub(crate) help: Option<Arc<str>>,
+    pub(crate) texts: Texts,
     pub(crate) series: Vec<FreshSeries>,
 }
 
@@ -59,6 +67,7 @@ pub(crate) struct FreshSeries {
     /// Less those of the grouping key.
     pub(crate) labels: LabelSet,
     pub(crate) value: Value,
+    pub(crate) exemplars: Vec<Exemplar>,
     pub(crate) line: u32,
 }
 
@@ -67,6 +76,7 @@ pub(crate) fn resolve(
     shared: &Shared,
     key: &Arc<GroupingKey>,
     families: &Families<'_>,
+    effect: Effect,
 ) -> Result<ResolvedPush, Rejection> {
     let limits = &shared.options.limits;
     refuse_timestamps(families)?;
@@ -82,24 +92,32 @@ pub(crate) fn resolve(
         // The group's own, where there is one: that it is the same is then seen without comparing labels.
         key: Arc::clone(group.as_ref().map_or(key, |group| &group.key)),
         group: group.clone(),
+        effect,
         known: Vec::with_capacity(families.series_count()),
-        helps: Vec::new(),
+        texts: Vec::new(),
+        superseded: Vec::new(),
+        exemplars: Vec::new(),
         fresh: Vec::new(),
     };
-    let mut resolver = Resolver::new(shared, key, families, group.as_deref());
+    let mut resolver = Resolver::new(shared, key, families, group.as_deref(), effect);
     for family in &families.families {
         if !resolver.is_metric(family) {
             continue;
         }
         let mut fresh = Vec::new();
         let known = resolver.family(family, |resolver, series, found| {
+            let exemplars = exemplars(family, series, limits)?;
             if let Some(Found { slot, settled }) = found {
                 let contribution = resolver.contribution(family, series, settled)?;
                 push.known.push(KnownSeries { slot, contribution, line: series.line });
+                if !exemplars.is_empty() {
+                    push.exemplars.push((slot, exemplars));
+                }
             } else {
                 fresh.push(FreshSeries {
                     labels: label_set(&resolver.scratch),
                     value: series.value.clone(),
+                    exemplars,
                     line: series.line,
                 });
             }
@@ -125,6 +143,7 @@ pub(crate) struct Resolver<'r, 'b> {
     key: &'r GroupingKey,
     families: &'r Families<'b>,
     group: Option<&'r Group>,
+    effect: Effect,
     /// Names that, with `_created` behind them, name created timestamps in this push.
     created: HashSet<&'r str>,
     /// The labels of the series at hand, less those of the grouping key; kept to save allocations.
@@ -139,12 +158,13 @@ impl ResolvedPush {
         known: Option<&Arc<Family>>,
         series: Vec<FreshSeries>,
     ) {
-        let help = family.help.as_deref().filter(|help| !help.is_empty());
+        let (help, unit) = texts(family);
+        if let Some(known) = known.filter(|known| self.effect.supersedes(known.metric_type)) {
+            self.superseded.push(Arc::clone(known));
+        }
         if series.is_empty() {
-            if let (Some(help), Some(known)) = (help, known)
-                && !known.has_help(help)
-            {
-                self.helps.push((Arc::clone(known), help.into()));
+            if let Some(known) = known.filter(|known| !known.has(help, unit)) {
+                self.texts.push((Arc::clone(known), Texts::new(help, unit)));
             }
             return;
         }
@@ -152,7 +172,7 @@ impl ResolvedPush {
             name: known.map_or_else(|| Arc::from(&*family.name), |known| Arc::clone(&known.name)),
             metric_type: family.metric_type,
             type_is_declared: family.type_is_declared,
-            help: help.map(Arc::from),
+            texts: Texts::new(help, unit),
             series,
         });
     }
@@ -180,9 +200,10 @@ impl<'r, 'b> Resolver<'r, 'b> {
         key: &'r GroupingKey,
         families: &'r Families<'b>,
         group: Option<&'r Group>,
+        effect: Effect,
     ) -> Self {
         let created = names_with_created_timestamps(families);
-        Self { shared, key, families, group, created, scratch: Vec::new() }
+        Self { shared, key, families, group, effect, created, scratch: Vec::new() }
     }
 
     /// Whether the family is a metric, as against what clients add about one. What is not is passed over.
@@ -222,12 +243,12 @@ impl<'r, 'b> Resolver<'r, 'b> {
     }
 
     /// The family of this name that the group holds, if the types agree. Where they do not, the committer
-    /// says so.
+    /// says so. What replaces a family does not take on its type.
     fn known_family(&self, family: &MetricFamily<'_>) -> Option<Arc<Family>> {
         let index = self.group?.index.read();
-        let known = &index.family(&family.name)?.family;
-        settle_type(family.metric_type, family.type_is_declared, known.metric_type)?;
-        Some(Arc::clone(known))
+        let known = &index.family(&family.name).filter(|held| held.series > 0)?.family;
+        let settled = settle_type(family.metric_type, family.type_is_declared, known.metric_type)?;
+        (settled == family.metric_type || !self.effect.replaces()).then(|| Arc::clone(known))
     }
 
     /// Fills `scratch` with the canonical labels of a series: sorted, without empty ones, without those
@@ -286,6 +307,30 @@ pub(crate) fn contribution(
     let what = || format!("buckets or quantiles of metric \"{family}\" (line {line})");
     limited(what, contribution.parts(), parts_max, Limits::HISTOGRAM_BOUNDS_FLAG)?;
     Ok(contribution)
+}
+
+/// The exemplars of a series, within the limits for its own labels.
+fn exemplars(
+    family: &MetricFamily<'_>,
+    series: &Series,
+    limits: &Limits,
+) -> Result<Vec<Exemplar>, Rejection> {
+    let Some(exemplars) = &series.exemplars else { return Ok(Vec::new()) };
+    let what = || format!("exemplars of one series of metric \"{}\" (line {})", family.name, series.line);
+    limited(what, exemplars.len(), limits.histogram_bounds_max, Limits::HISTOGRAM_BOUNDS_FLAG)?;
+    let mut labels = Vec::new();
+    for exemplar in &**exemplars {
+        labels.clear();
+        labels.extend(exemplar.labels.iter());
+        check_labels(family, series.line, &labels, 0, limits)?;
+    }
+    Ok(exemplars.to_vec())
+}
+
+/// HELP and unit of a family, unless they are empty.
+pub(crate) fn texts<'f>(family: &'f MetricFamily<'_>) -> (Option<&'f str>, Option<&'f str>) {
+    let help = family.help.as_deref().filter(|help| !help.is_empty());
+    (help, family.unit.as_deref().filter(|unit| !unit.is_empty()))
 }
 
 fn label_set(labels: &[Label<'_>]) -> LabelSet {
@@ -371,20 +416,21 @@ fn check_family(family: &MetricFamily<'_>, key: &GroupingKey, limits: &Limits) -
     let help_bytes = family.help.as_ref().map_or(0, |help| help.len());
     let what = || format!("bytes of HELP of metric \"{name}\"");
     limited(what, help_bytes, limits.help_bytes_max, Limits::HELP_BYTES_FLAG)?;
+    let unit_bytes = family.unit.as_ref().map_or(0, |unit| unit.len());
+    let what = || format!("bytes of the unit of metric \"{name}\"");
+    limited(what, unit_bytes, limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
     let reserved = match family.metric_type {
         MetricType::Histogram | MetricType::GaugeHistogram => Some("le"),
         MetricType::Summary => Some("quantile"),
-        MetricType::Counter
-        | MetricType::Gauge
-        | MetricType::Untyped
-        | MetricType::Info
-        | MetricType::StateSet => None,
+        // Its states are the values of a label of its own name.
+        MetricType::StateSet => Some(name),
+        MetricType::Counter | MetricType::Gauge | MetricType::Untyped | MetricType::Info => None,
     };
     match reserved.filter(|label| key.labels().get(label).is_some()) {
         Some(label) => Err(Rejection::ReservedLabel {
             family: name.to_owned(),
             metric_type: family.metric_type,
-            label,
+            label: label.to_owned(),
             line,
         }),
         None => Ok(()),

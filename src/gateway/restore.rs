@@ -3,24 +3,25 @@
 //! Every record is looked at once, in key order. What belongs to no living group is stale and is noted
 //! for removal; anything else that does not fit together is damage, and the start fails.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::model::Label;
-use crate::model::{GroupingKey, Stamp};
+use crate::aggregation::{Exemplars, State};
+use crate::model::{GroupingKey, Label, MetricType, Stamp};
 use crate::storage::{Engine, LoadError};
 
 use super::committed::{Committed, Shared};
-use super::family::{Family, FamilyId};
+use super::family::{Family, FamilyId, Texts};
 use super::group::{FamilyInGroup, Group, GroupEntry, GroupId, PushTimes};
 use super::layout::PageLayout;
 use super::ledger::Ledger;
-use super::page::{Page, SLOTS_PER_PAGE};
-use super::patches::SlotSet;
+use super::page::{NO_STATE, Page, SLOTS_PER_PAGE};
 use super::record::{
     self, FamilyRecord, GroupRecord, LayoutRecord, PageRecord, PatchRecord, Record, RecordError, RecordKey,
 };
-use super::staging::OWN_PAGES_FROM;
+use super::slot_set::SlotSet;
+use super::staged_group::OWN_PAGES_FROM;
+use super::touched::Touched;
 
 /// Why the records of a store do not make a state.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,8 @@ pub(crate) fn restore(shared: &Shared, engine: &mut dyn Engine) -> Result<Ledger
 struct Restorer {
     ledger: Ledger,
     families: HashMap<FamilyId, Arc<Family>>,
+    /// Families that layouts name and that are not there, made up. Only slots that are vacant may be of these.
+    lost: HashMap<FamilyId, Arc<Family>>,
     groups: HashMap<GroupId, RestoredGroup>,
     failures: Vec<(GroupingKey, Stamp)>,
 }
@@ -114,8 +117,8 @@ impl Restorer {
 
     fn family(&mut self, id: FamilyId, record: FamilyRecord) {
         self.ledger.next_family = self.ledger.next_family.max(id.0);
-        let help = record.help.map(Arc::from);
-        let family = Family::new(id, record.name.into(), record.metric_type, help);
+        let texts = Texts::new(record.help.as_deref(), record.unit.as_deref());
+        let family = Family::new(id, record.name.into(), record.metric_type, texts);
         self.families.insert(id, Arc::new(family));
     }
 
@@ -156,7 +159,12 @@ impl Restorer {
         }
         let mut layout = PageLayout::default();
         for slot in &record.slots {
-            let family = self.families.get(&slot.family).ok_or_else(|| damaged("a family is missing"))?;
+            // A family whose series were all replaced may be gone, but layouts still tell it by its number.
+            self.ledger.next_family = self.ledger.next_family.max(slot.family.0);
+            let family = match self.families.get(&slot.family) {
+                Some(family) => family,
+                None => &*self.lost.entry(slot.family).or_insert_with(|| lost_family(slot.family)),
+            };
             let labels = slot.labels.iter().map(|(name, value)| Label { name, value });
             layout.push(family, labels, slot.created);
             self.ledger.last_stamp = self.ledger.last_stamp.max(slot.created);
@@ -179,7 +187,7 @@ impl Restorer {
     fn finish(mut self, shared: &Shared) -> Result<Ledger, RestoreError> {
         let mut committed = Committed::default();
         for (id, restored) in std::mem::take(&mut self.groups) {
-            let entry = restored.entry(shared, id)?;
+            let entry = restored.entry(shared, id, &self.lost)?;
             for held in entry.group.index.read().families() {
                 if let Some(other) = self.ledger.catalog.latest(&held.family.name)
                     && other != held.family.id
@@ -210,25 +218,57 @@ impl Restorer {
     }
 }
 
+/// Stands for a family that is not there.
+fn lost_family(id: FamilyId) -> Arc<Family> {
+    Arc::new(Family::new(id, "".into(), MetricType::Untyped, Texts::default()))
+}
+
+/// Whether this can stand in a slot of a layout.
+fn fits(layout: &PageLayout, slot: usize, state: &State) -> bool {
+    state.metric_type() == layout.family(slot).metric_type && state.is_sound()
+}
+
+/// Whether these can be the exemplars of slots for which `has_slot` is true.
+fn exemplars_fit(exemplars: &[(u8, Exemplars)], has_slot: impl Fn(usize) -> bool) -> bool {
+    exemplars.is_sorted_by(|(a, _), (b, _)| a < b)
+        && exemplars.iter().all(|(slot, exemplars)| has_slot((*slot).into()) && exemplars.is_sound())
+}
+
 impl RestoredGroup {
     fn page(&mut self, group: GroupId, page: usize, record: PageRecord) -> Result<(), RestoreError> {
-        let PageRecord { times, values } = record;
+        let PageRecord { times, ages, vacant, exemplars, values } = record;
         let damaged = |what: &str| RestoreError::Damaged(format!("page {page} of group {}: {what}", group.0));
         if page != self.pages.len() {
             return Err(damaged("pages before it are missing"));
         }
         let layout = self.layouts.get(page).ok_or_else(|| damaged("its layout is missing"))?;
-        let fits = layout.len() == values.len()
-            && values.iter().enumerate().all(|(slot, value)| {
-                value.metric_type() == layout.family(slot).metric_type && value.is_sound()
-            });
-        if !fits {
+        let vacant_fits = vacant.is_sorted_by(|a, b| a < b)
+            && vacant.last().is_none_or(|last| usize::from(*last) < layout.len());
+        if !vacant_fits || layout.len() != values.len() + vacant.len() {
             return Err(damaged("its values do not fit its layout"));
         }
+        let vacant: SlotSet = vacant.into_iter().map(usize::from).collect();
+        let mut values = values.into_iter();
+        let mut next = |slot| if vacant.contains(slot) { Some(NO_STATE) } else { values.next() };
+        let values: Vec<State> = (0..layout.len()).map_while(&mut next).collect();
+        let mut restored = Page { layout: Arc::clone(layout), values, vacant, ..Page::default() };
+        let has_slot = |slot| slot < layout.len() && !vacant.contains(slot);
+        if !restored.held_slots().all(|slot| fits(layout, slot, &restored.values[slot]))
+            || !exemplars_fit(&exemplars, has_slot)
+        {
+            return Err(damaged("its values do not fit its layout"));
+        }
+        for (slot, exemplars) in &exemplars {
+            restored.exemplars.set((*slot).into(), Some(exemplars));
+        }
+        // Version 1 has the times in the group's record alone.
+        let newest = if times == PushTimes::default() { self.times } else { times }.last_stamp;
+        restored.touched = Touched::from_ages(&ages, newest, layout.families().len())
+            .ok_or_else(|| damaged("its stamps do not fit its layout"))?;
         if times.last_stamp > self.times.last_stamp {
             self.times = times;
         }
-        self.pages.push(Arc::new(Page { layout: Arc::clone(layout), values }));
+        self.pages.push(Arc::new(restored));
         self.stamps.push(times.last_stamp);
         Ok(())
     }
@@ -236,74 +276,97 @@ impl RestoredGroup {
     /// Puts the states of a patch into its page, and gives back which slots these are: none if the page's record is
     /// as new as the patch. Such a patch is replaced or removed when the page is written next.
     fn patch(&mut self, group: GroupId, page: usize, record: PatchRecord) -> Result<SlotSet, RestoreError> {
-        let PatchRecord { times, slots } = record;
+        let PatchRecord { times, ages, exemplars, slots } = record;
         let damaged = |what: &str| {
             RestoreError::Damaged(format!("the patch of page {page} of group {}: {what}", group.0))
         };
         let Some(stored) = self.pages.get_mut(page) else { return Err(damaged("its page is missing")) };
-        let Page { layout, values } = Arc::make_mut(stored);
-        let fits = slots.is_sorted_by(|(a, _), (b, _)| a < b)
+        let stored = Arc::make_mut(stored);
+        let layout = &stored.layout;
+        let touched = Touched::from_ages(&ages, times.last_stamp, layout.families().len());
+        let slots_fit = slots.is_sorted_by(|(a, _), (b, _)| a < b)
             && slots.iter().all(|(slot, value)| {
                 let slot = usize::from(*slot);
-                slot < layout.len()
-                    && value.metric_type() == layout.family(slot).metric_type
-                    && value.is_sound()
+                slot < layout.len() && fits(layout, slot, value)
             });
-        if !fits {
+        let is_patched = |slot: usize| slots.iter().any(|(own, _)| usize::from(*own) == slot);
+        let Some(touched) = touched.filter(|_| slots_fit && exemplars_fit(&exemplars, is_patched)) else {
             return Err(damaged("it does not fit the page"));
-        }
-        let mut patched = SlotSet::default();
+        };
         if times.last_stamp <= self.stamps[page] {
-            return Ok(patched);
+            return Ok(SlotSet::default());
         }
+        if slots.iter().any(|(slot, _)| stored.vacant.contains((*slot).into())) {
+            return Err(damaged("it has a vacant slot"));
+        }
+        let patched = slots.iter().map(|(slot, _)| usize::from(*slot)).collect();
         for (slot, value) in slots {
-            patched.insert(slot.into());
-            values[usize::from(slot)] = value;
+            stored.values[usize::from(slot)] = value;
+            stored.exemplars.forget(slot.into());
         }
+        for (slot, exemplars) in &exemplars {
+            stored.exemplars.set((*slot).into(), Some(exemplars));
+        }
+        stored.touched = touched;
         if times.last_stamp > self.times.last_stamp {
             self.times = times;
         }
         Ok(patched)
     }
 
-    /// The group with its index rebuilt.
-    fn entry(self, shared: &Shared, id: GroupId) -> Result<GroupEntry, RestoreError> {
+    /// The group with its index rebuilt. Series of families that are `lost` must not be there any more.
+    fn entry(
+        self,
+        shared: &Shared,
+        id: GroupId,
+        lost: &HashMap<FamilyId, Arc<Family>>,
+    ) -> Result<GroupEntry, RestoreError> {
+        let damaged = |what: &str| RestoreError::Damaged(format!("group {}: {what}", id.0));
         if self.pages.len() != self.layouts.len() {
-            return Err(RestoreError::Damaged(format!("group {}: a page is missing", id.0)));
+            return Err(damaged("a page is missing"));
         }
         let group = Group::new(id, self.key);
         let mut index = group.index.write();
         let mut held: HashMap<FamilyId, FamilyInGroup> = HashMap::new();
-        for (number, layout) in self.layouts.iter().enumerate() {
+        for (number, page) in self.pages.iter().enumerate() {
+            let layout = &page.layout;
             for slot in 0..layout.len() {
                 let family = layout.family(slot);
                 if index.find(&shared.hasher, family.id, &layout.labels(slot)).is_some() {
-                    return Err(RestoreError::Damaged(format!("group {}: a series is there twice", id.0)));
+                    return Err(damaged("a series is there twice"));
                 }
-                let family = held.entry(family.id).or_insert_with(|| FamilyInGroup {
-                    family: Arc::clone(family),
-                    series: 0,
-                    own_page: None,
-                });
-                family.series += 1;
+                if page.vacant.contains(slot) {
+                    continue;
+                }
+                if lost.contains_key(&family.id) {
+                    return Err(damaged("a family is missing"));
+                }
+                let held = held.entry(family.id).or_insert_with(|| FamilyInGroup::none_of(family));
+                held.series += 1;
+                held.pages.add(number);
             }
             index.set_layout(&shared.hasher, number, layout);
         }
+        let names: HashSet<&str> = held.values().map(|held| &*held.family.name).collect();
+        if names.len() < held.len() {
+            return Err(damaged("it has two families of one name"));
+        }
         for (number, page) in self.pages.iter().enumerate().filter(|(_, page)| page.has_room()) {
             let layout = &page.layout;
-            let first = held.get_mut(&layout.family(0).id).expect("counted just before");
-            if layout.families().len() == 1 && first.series >= OWN_PAGES_FROM {
-                first.own_page = Some(number);
-            } else {
-                index.shared_page = Some(number);
+            let first = held.get_mut(&layout.family(0).id).filter(|_| layout.families().len() == 1);
+            match first.filter(|first| first.series >= OWN_PAGES_FROM) {
+                Some(first) => first.own_page = Some(number),
+                None => index.shared_page = Some(number),
             }
         }
         for (_, family) in held {
             index.set_family(family);
         }
         drop(index);
-        let series = self.pages.iter().map(|page| page.values.len()).sum();
-        Ok(GroupEntry { group: Arc::new(group), pages: self.pages, series, times: self.times })
+        let series = self.pages.iter().map(|page| page.series()).sum();
+        let vacant = self.pages.iter().map(|page| page.vacant.len()).sum();
+        let (group, times) = (Arc::new(group), self.times);
+        Ok(GroupEntry { group, pages: self.pages, series, vacant, times })
     }
 }
 
@@ -312,8 +375,8 @@ mod tests {
     use super::super::clock::SystemClock;
     use super::super::options::Options;
     use super::*;
-    use crate::aggregation::{Contribution, State};
-    use crate::model::{LabelSet, MetricType};
+    use crate::aggregation::Contribution;
+    use crate::model::{Exemplar, ExemplarPlace, LabelSet};
     use crate::storage::{Batch, MemoryEngine};
 
     const SLOTS: usize = 40;
@@ -325,14 +388,15 @@ mod tests {
 
     /// A page of gauges that all have this value.
     fn page(slots: usize, value: f64) -> Page {
-        let family = Arc::new(Family::new(FAMILY, "g".into(), MetricType::Gauge, None));
+        let family = Arc::new(Family::new(FAMILY, "g".into(), MetricType::Gauge, Texts::default()));
         let mut layout = PageLayout::default();
         for slot in 0..slots {
             let labels = LabelSet::new([("n", slot.to_string().as_str())]);
             layout.push(&family, labels.iter(), Stamp(1));
         }
         let state = State::new(MetricType::Gauge, &Contribution::Set(value), Stamp(1));
-        Page { layout: Arc::new(layout), values: vec![state; slots] }
+        let touched = Touched::Together(Stamp(1));
+        Page { layout: Arc::new(layout), values: vec![state; slots], touched, ..Page::default() }
     }
 
     /// A store with a group whose page was written with the stamp 5, and a patch of slot `slot` of the
@@ -344,7 +408,7 @@ mod tests {
         slots.insert(slot);
         let mut batch = Batch::default();
         let family = RecordKey::Family(FAMILY, "g".into());
-        batch.put(family.encode(), record::encode_family(stored.layout.family(0)));
+        batch.put(family.encode(), record::encode_family(stored.layout.family(0), &Texts::default()));
         batch.put(RecordKey::Group(GroupId(1)).encode(), record::encode_group(&key, times(4)));
         batch.put(RecordKey::Layout(GroupId(1), 0).encode(), record::encode_layout(&stored.layout));
         batch.put(RecordKey::Page(GroupId(1), 0).encode(), record::encode_page(&stored, times(5)));
@@ -415,7 +479,9 @@ mod tests {
         for write in store(1, 0, 7, 6).writes().iter().filter(|write| write.key != patch_key) {
             let mut value = write.value.clone().unwrap();
             if write.key == page_key {
-                value[0] = 2;
+                // A record of version 2 is the push times and the states.
+                let values = page(SLOTS, 1.0).values;
+                value = postcard::to_stdvec(&(2_u8, times(5), values)).unwrap();
             }
             old.put(write.key.clone(), value);
         }
@@ -435,9 +501,63 @@ mod tests {
         }
         let key = RecordKey::Patch(GroupId(3), 4).encode();
         assert!(key > RecordKey::Page(GroupId(u64::MAX), 9).encode());
-        let page = page(SLOTS, 3.0);
+        let mut page = page(SLOTS, 3.0);
+        let exemplar = Exemplar {
+            place: ExemplarPlace::Series,
+            labels: LabelSet::new([("trace_id", "t")]),
+            value: 1.0,
+            timestamp: Some(2.5),
+        };
+        page.exemplars.absorb(31, MetricType::Gauge, std::slice::from_ref(&exemplar), Stamp(8));
+        page.exemplars.absorb(32, MetricType::Gauge, &[exemplar], Stamp(8));
         let read = record::decode(&key, &record::encode_patch(&page, &slots, times(8))).unwrap();
         let slots = [0, 31, 39].map(|slot: u8| (slot, page.values[usize::from(slot)].clone())).to_vec();
-        assert_eq!(read, Record::Patch(GroupId(3), 4, PatchRecord { times: times(8), slots }));
+        let exemplars = vec![(31, page.exemplars.get(31).unwrap().clone())];
+        let expected = PatchRecord { times: times(8), ages: vec![7], exemplars, slots };
+        assert_eq!(read, Record::Patch(GroupId(3), 4, expected));
+    }
+
+    /// A store with one page, of which these slots are vacant, and no family.
+    fn page_store(vacant: &[usize], with_family: bool) -> (Page, Batch) {
+        let mut stored = page(SLOTS, 1.0);
+        for slot in vacant {
+            stored.vacate(*slot);
+        }
+        let mut batch = Batch::default();
+        let key = GroupingKey::new("j", []).unwrap();
+        if with_family {
+            let family = stored.layout.family(0);
+            let record = record::encode_family(family, &Texts::new(Some("Help."), Some("seconds")));
+            batch.put(RecordKey::Family(FAMILY, "g".into()).encode(), record);
+        }
+        batch.put(RecordKey::Group(GroupId(1)).encode(), record::encode_group(&key, times(4)));
+        batch.put(RecordKey::Layout(GroupId(1), 0).encode(), record::encode_layout(&stored.layout));
+        batch.put(RecordKey::Page(GroupId(1), 0).encode(), record::encode_page(&stored, times(5)));
+        (stored, batch)
+    }
+
+    #[test]
+    fn vacant_slots_stay_vacant_and_stamps_and_texts_are_there_again() {
+        let (stored, batch) = page_store(&[0, 7, 39], true);
+        let (shared, ledger) = restored(&batch).unwrap();
+        let committed = shared.committed.read();
+        let entry = committed.groups.values().next().unwrap();
+        assert_eq!((entry.series, entry.vacant, committed.series), (SLOTS - 3, 3, SLOTS - 3));
+        let page = &entry.pages[0];
+        assert_eq!((&page.vacant, &page.values), (&stored.vacant, &stored.values));
+        assert_eq!(page.touched.of(0), Stamp(1));
+        let family = Arc::clone(page.layout.family(0));
+        assert_eq!(family.texts(), Texts::new(Some("Help."), Some("seconds")));
+        assert!(entry.group.index.read().holds(&family) && ledger.catalog.latest("g") == Some(FAMILY));
+    }
+
+    #[test]
+    fn a_family_may_be_missing_only_where_all_of_its_slots_are_vacant() {
+        let all: Vec<usize> = (0..SLOTS).collect();
+        let (shared, ledger) = restored(&page_store(&all, false).1).unwrap();
+        assert_eq!(shared.committed.read().series, 0);
+        assert_eq!(ledger.next_family, FAMILY.0);
+        assert!(ledger.catalog.latest("g").is_none());
+        assert!(restored(&page_store(&all[1..], false).1).err().unwrap().is_damage());
     }
 }

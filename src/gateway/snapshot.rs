@@ -1,4 +1,4 @@
-//! A consistent view of everything committed, for a scrape.
+//! A consistent view of everything committed, by family for a scrape, and by group.
 //!
 //! Taking one costs a reference count for each page, under one short lock; it never waits for the disk and
 //! shows no half push and nothing that a crash could take back.
@@ -9,11 +9,13 @@ use std::iter::Peekable;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{GroupingKey, Label, MetricType, Stamp, Value};
+use crate::aggregation::Exemplars;
+use crate::model::{Exemplar, GroupingKey, Label, MetricType, Stamp, Value};
 
 use super::committed::Shared;
 use super::family::Family;
-use super::group::GroupId;
+use super::group::{GroupId, PushTimes};
+use super::group_view::GroupView;
 use super::layout::PageLayout;
 use super::page::Page;
 use super::page_view::GroupPages;
@@ -25,16 +27,17 @@ const PUSH_FAILURE_TIME_HELP: &str = "Last Unix time when changing this group in
 /// What is committed at one moment.
 pub struct Snapshot {
     revision: u64,
-    groups: Vec<GroupView>,
+    groups: Vec<HeldGroup>,
 }
 
-struct GroupView {
+/// One group of a snapshot.
+pub(super) struct HeldGroup {
     /// None if it holds nothing but its failure time.
-    id: Option<GroupId>,
-    key: Arc<GroupingKey>,
-    pages: Vec<Arc<Page>>,
-    push_time: Stamp,
-    failure_time: Stamp,
+    pub(super) id: Option<GroupId>,
+    pub(super) key: Arc<GroupingKey>,
+    pub(super) pages: Vec<Arc<Page>>,
+    pub(super) times: PushTimes,
+    pub(super) failure_time: Stamp,
 }
 
 impl Snapshot {
@@ -43,22 +46,22 @@ impl Snapshot {
         let revision = shared.revision();
         let committed = shared.committed.read();
         let failures = shared.failures.lock();
-        let mut groups: Vec<GroupView> = committed
+        let mut groups: Vec<HeldGroup> = committed
             .groups
             .values()
-            .map(|entry| GroupView {
+            .map(|entry| HeldGroup {
                 id: Some(entry.group.id),
                 key: Arc::clone(&entry.group.key),
                 pages: entry.pages.clone(),
-                push_time: entry.times.push_time,
+                times: entry.times,
                 failure_time: failures.get(&entry.group.key).unwrap_or_default(),
             })
             .collect();
-        groups.extend(failures.alone().map(|(key, time)| GroupView {
+        groups.extend(failures.alone().map(|(key, time)| HeldGroup {
             id: None,
             key: Arc::clone(key),
             pages: Vec::new(),
-            push_time: Stamp::default(),
+            times: PushTimes::default(),
             failure_time: time,
         }));
         drop(failures);
@@ -77,56 +80,74 @@ impl Snapshot {
         self.groups.iter().filter_map(|group| Some(GroupPages::new(group.id?, &group.key, &group.pages)))
     }
 
+    /// The groups, ordered by the labels of their grouping keys, with those that hold nothing but the time of
+    /// a refused push.
+    pub fn groups(&self) -> Vec<GroupView<'_>> {
+        let mut groups: Vec<&HeldGroup> = self.groups.iter().collect();
+        groups.sort_unstable_by(|a, b| a.key.labels().cmp(b.key.labels()));
+        groups.into_iter().map(GroupView::new).collect()
+    }
+
     /// The families that are on no page: the two push times, by name. None while there is no group.
     pub(crate) fn push_times(&self) -> Vec<FamilyView<'_>> {
-        if self.groups.is_empty() {
-            return Vec::new();
-        }
-        vec![
-            self.times(PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, |group| group.failure_time),
-            self.times(PUSH_TIME, PUSH_TIME_HELP, |group| group.push_time),
-        ]
+        push_times(&self.groups)
     }
 
     /// All families, by name; the two push times among them.
     pub fn families(&self) -> Vec<FamilyView<'_>> {
-        let mut families: BTreeMap<&str, FamilyView<'_>> = BTreeMap::new();
-        for (at, group) in self.groups.iter().enumerate() {
-            for page in &group.pages {
-                for (index, family) in page.layout.families().iter().enumerate() {
-                    let view = families.entry(&family.name).or_insert_with(|| self.stored(family));
-                    if let Source::Stored { pages, .. } = &mut view.source {
-                        pages.push(PageOfFamily { group: at, page, family: index });
-                    }
-                }
-            }
-        }
-        families.extend(self.push_times().into_iter().map(|view| (view.name, view)));
-        families.into_values().collect()
-    }
-
-    fn stored<'s>(&'s self, family: &'s Arc<Family>) -> FamilyView<'s> {
-        FamilyView {
-            name: &family.name,
-            metric_type: family.metric_type,
-            help: family.help(),
-            snapshot: self,
-            source: Source::Stored { pages: Vec::new() },
-        }
-    }
-
-    fn times<'s>(&'s self, name: &'s str, help: &str, time: fn(&GroupView) -> Stamp) -> FamilyView<'s> {
-        FamilyView {
-            name,
-            metric_type: MetricType::Gauge,
-            help: Some(help.into()),
-            snapshot: self,
-            source: Source::Times { time },
-        }
+        families(&self.groups)
     }
 }
 
-/// One family of a snapshot.
+/// The two push times of these groups, by name.
+pub(super) fn push_times(groups: &[HeldGroup]) -> Vec<FamilyView<'_>> {
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let times = |name: &'static str, help: &str, time: fn(&HeldGroup) -> Stamp| FamilyView {
+        name,
+        metric_type: MetricType::Gauge,
+        help: Some(help.into()),
+        unit: None,
+        groups,
+        source: Source::Times { time },
+    };
+    vec![
+        times(PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, |group| group.failure_time),
+        times(PUSH_TIME, PUSH_TIME_HELP, |group| group.times.push_time),
+    ]
+}
+
+/// The families of these groups, by name; the two push times among them.
+pub(super) fn families(groups: &[HeldGroup]) -> Vec<FamilyView<'_>> {
+    let mut families: BTreeMap<&str, FamilyView<'_>> = BTreeMap::new();
+    for (at, group) in groups.iter().enumerate() {
+        for page in &group.pages {
+            let all = page.layout.families().iter().enumerate();
+            for (index, family) in all.filter(|(index, _)| page.holds_family(*index)) {
+                let view = families.entry(&family.name).or_insert_with(|| stored(groups, family));
+                if let Source::Stored { pages, .. } = &mut view.source {
+                    pages.push(PageOfFamily { group: at, page, family: index });
+                }
+            }
+        }
+    }
+    families.extend(push_times(groups).into_iter().map(|view| (view.name, view)));
+    families.into_values().collect()
+}
+
+fn stored<'s>(groups: &'s [HeldGroup], family: &'s Arc<Family>) -> FamilyView<'s> {
+    FamilyView {
+        name: &family.name,
+        metric_type: family.metric_type,
+        help: family.help(),
+        unit: family.unit(),
+        groups,
+        source: Source::Stored { pages: Vec::new() },
+    }
+}
+
+/// One family of a snapshot, or of one of its groups.
 pub struct FamilyView<'s> {
     /// Its name.
     pub name: &'s str,
@@ -134,13 +155,15 @@ pub struct FamilyView<'s> {
     pub metric_type: MetricType,
     /// Its HELP text, if one was ever pushed.
     pub help: Option<Arc<str>>,
-    snapshot: &'s Snapshot,
+    /// Its unit, if one was ever pushed.
+    pub unit: Option<Arc<str>>,
+    groups: &'s [HeldGroup],
     source: Source<'s>,
 }
 
 enum Source<'s> {
     Stored { pages: Vec<PageOfFamily<'s>> },
-    Times { time: fn(&GroupView) -> Stamp },
+    Times { time: fn(&HeldGroup) -> Stamp },
 }
 
 struct PageOfFamily<'s> {
@@ -151,10 +174,19 @@ struct PageOfFamily<'s> {
 }
 
 impl<'s> FamilyView<'s> {
+    /// The stamp of the last push to it, in any of the groups.
+    pub(super) fn last_push(&self) -> Stamp {
+        match &self.source {
+            Source::Times { time } => self.groups.iter().map(time).max(),
+            Source::Stored { pages } => pages.iter().map(|on| on.page.touched.of(on.family)).max(),
+        }
+        .unwrap_or_default()
+    }
+
     /// Its series, in the order of the exposition: by number of labels, then by the labels' values, in the
     /// order of the labels' names (the names themselves are not compared).
     pub fn series(&self) -> Vec<SeriesView<'s>> {
-        let groups = &self.snapshot.groups;
+        let groups = self.groups;
         let mut series = Unordered::default();
         match &self.source {
             Source::Times { time } => {
@@ -166,8 +198,8 @@ impl<'s> FamilyView<'s> {
             Source::Stored { pages } => {
                 for PageOfFamily { group, page, family } in pages {
                     let (key, layout) = (&groups[*group].key, Some(&*page.layout));
-                    let slots = 0..page.values.len();
-                    for slot in slots.filter(|&slot| page.layout.family_index(slot) == *family) {
+                    let of_family = |slot: &usize| page.layout.family_index(*slot) == *family;
+                    for slot in page.held_slots().filter(of_family) {
                         series.push(SeriesView { key, layout, slot, value: Held::Stored(page) });
                     }
                 }
@@ -210,6 +242,21 @@ impl<'s> SeriesView<'s> {
             labels: Merge { a: self.key.iter().peekable(), b: own.peekable() }.peekable(),
             is_due: true,
         }
+    }
+
+    /// When its first push came since it began; the epoch for the push times, which nobody pushes.
+    pub fn created(&self) -> Stamp {
+        self.layout.map_or_else(Stamp::default, |layout| layout.created(self.slot))
+    }
+
+    /// Its exemplars: that of the series as a whole first, then those of buckets, by bound. There are nearly
+    /// always none.
+    pub fn exemplars(&self) -> impl Iterator<Item = &'s Exemplar> + use<'s> {
+        let exemplars = match self.value {
+            Held::Stored(page) => page.exemplars.get(self.slot),
+            Held::Time(_) => None,
+        };
+        exemplars.into_iter().flat_map(Exemplars::iter)
     }
 
     /// The value to be exposed.

@@ -54,7 +54,13 @@ impl Spares {
         };
         self.bytes -= bytes;
         values.clone_from(&page.values);
-        Page { layout: Arc::clone(&page.layout), values }
+        Page {
+            layout: Arc::clone(&page.layout),
+            values,
+            vacant: page.vacant,
+            touched: page.touched.clone(),
+            exemplars: page.exemplars.clone(),
+        }
     }
 }
 
@@ -80,7 +86,7 @@ mod tests {
     }
 
     fn page(values: Vec<State>) -> Arc<Page> {
-        Arc::new(Page { layout: Arc::default(), values })
+        Arc::new(Page { values, ..Page::default() })
     }
 
     #[test]

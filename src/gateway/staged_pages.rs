@@ -1,7 +1,14 @@
 //! The pages of one group that a batch changes.
 
-use super::page::Page;
-use super::patches::SlotSet;
+use std::sync::Arc;
+
+use crate::aggregation::{Contribution, State};
+use crate::model::{Exemplar, Stamp};
+
+use super::page::{Page, SlotRef};
+use super::resolve::KnownSeries;
+use super::restarts::restarts;
+use super::slot_set::SlotSet;
 
 /// Pages by number, in ascending order. Nearly always there is one, so this is a vector.
 #[derive(Default)]
@@ -11,8 +18,74 @@ pub(crate) struct StagedPages(Vec<(usize, StagedPage)>);
 pub(crate) struct StagedPage {
     pub(crate) page: Page,
     pub(crate) layout_changed: bool,
+    /// Whether other slots are vacant than before.
+    pub(crate) vacancy_changed: bool,
     /// The slots whose values are not the committed ones, less those that are new.
     pub(crate) changed: SlotSet,
+}
+
+impl StagedPage {
+    /// Merges a push into series none of which is in a vacant slot. Gives back how many totals are now beyond what
+    /// can be shown.
+    pub(crate) fn absorb(&mut self, known: &[KnownSeries], stamp: Stamp) -> usize {
+        let mut saturated = 0;
+        for KnownSeries { slot, contribution, .. } in known {
+            saturated += usize::from(self.absorb_one(slot.slot(), contribution, stamp));
+        }
+        saturated
+    }
+
+    #[inline]
+    fn absorb_one(&mut self, slot: usize, contribution: &Contribution, stamp: Stamp) -> bool {
+        let absorbed = self.page.values[slot].absorb(contribution, stamp);
+        if absorbed.restarted {
+            Arc::make_mut(&mut self.page.layout).set_created(slot, stamp);
+            self.layout_changed = true;
+        }
+        self.changed.insert(slot);
+        absorbed.saturated
+    }
+
+    /// The same where slots may be vacant, or values take the place of those that are there. Vacant slots in which
+    /// a series begins are added to `begun`.
+    pub(crate) fn put(
+        &mut self,
+        known: &[KnownSeries],
+        replaces: bool,
+        stamp: Stamp,
+        begun: &mut Vec<SlotRef>,
+    ) -> usize {
+        let mut saturated = 0;
+        for KnownSeries { slot, contribution, .. } in known {
+            let at = slot.slot();
+            let is_vacant = self.page.vacant.contains(at);
+            if is_vacant || replaces {
+                let state = State::new(self.page.layout.family(at).metric_type, contribution, stamp);
+                self.page.exemplars.forget(at);
+                if is_vacant {
+                    begun.push(*slot);
+                    self.vacancy_changed = true;
+                }
+                if is_vacant || restarts(&self.page.values[at].expose(), &state.expose()) {
+                    self.page.begin(at, state, stamp);
+                    self.layout_changed = true;
+                } else {
+                    self.page.values[at] = state;
+                }
+            } else {
+                saturated += usize::from(self.absorb_one(at, contribution, stamp));
+            }
+            self.changed.insert(at);
+        }
+        saturated
+    }
+
+    /// Adds exemplars to the series in a slot.
+    pub(crate) fn add_exemplars(&mut self, slot: usize, exemplars: &[Exemplar], stamp: Stamp) {
+        let metric_type = self.page.layout.family(slot).metric_type;
+        self.page.exemplars.absorb(slot, metric_type, exemplars, stamp);
+        self.changed.insert(slot);
+    }
 }
 
 impl StagedPages {
@@ -41,7 +114,12 @@ impl StagedPages {
             if self.0.is_empty() {
                 self.0.reserve_exact(1);
             }
-            let staged = StagedPage { page: make(), layout_changed: false, changed: SlotSet::default() };
+            let staged = StagedPage {
+                page: make(),
+                layout_changed: false,
+                vacancy_changed: false,
+                changed: SlotSet::default(),
+            };
             self.0.insert(place, (number, staged));
             place
         });
@@ -71,17 +149,14 @@ impl StagedPages {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
     fn they_are_in_order_and_each_is_made_once() {
         let mut pages = StagedPages::default();
-        let made = || Page { layout: Arc::default(), values: Vec::new() };
         for number in [7, 2, 9, 2, 7] {
             let is_new = pages.get(number).is_none();
-            let page = pages.get_or_insert_with(number, made);
+            let page = pages.get_or_insert_with(number, Page::default);
             assert_eq!(page.layout_changed, !is_new);
             page.layout_changed = true;
         }

@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
+use crate::gateway::Effect;
+
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The path of the scrape; starts with a slash. Push paths start with `/metrics` whatever it is.
     pub telemetry_path: String,
+    /// What a PUT does to the group that it is sent to.
+    pub put: Effect,
+    /// What a POST does to the group that it is sent to.
+    pub post: Effect,
+    /// Whether a push that is stored is answered 200, and not 202 as Pushgateway answers one that it has not looked
+    /// at yet. It changes nothing else.
+    pub answers_checked: bool,
     /// Bytes of a request path as sent, its query aside.
     pub path_bytes_max: usize,
     /// Bytes of a request body as sent.
@@ -48,6 +57,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             telemetry_path: "/metrics".to_owned(),
+            put: Effect::Merge,
+            post: Effect::Merge,
+            answers_checked: true,
             path_bytes_max: 32 << 10,
             body_bytes_max: 32 << 20,
             inflated_bytes_max: 128 << 20,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use hyper::StatusCode;
 use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::body::{self, BodyError};
@@ -20,7 +20,7 @@ use super::middleware::closing_if_it_panics;
 use super::path::PushPath;
 use super::router::Shared;
 use crate::exposition::text;
-use crate::gateway::{PushError, ResolvedPush, Submitted, Unavailable};
+use crate::gateway::{Effect, PushError, ResolvedPush, Submitted, Unavailable};
 use crate::model::GroupingKey;
 
 /// Headers that ask for something which would change what a push does, and which is not built.
@@ -32,11 +32,12 @@ const PARAMETERS_NOT_BUILT: [&str; 2] = ["temporality", "dry_run"];
 /// How often a push is tried again whose group is deleted each time before it is merged.
 const ATTEMPTS_MAX: usize = 16;
 
-/// Answers a push: 200 without a body once it is stored.
+/// Answers a push: 200 without a body once it is stored, or 202 where that is asked for.
 pub(super) async fn push(shared: &Arc<Shared>, path: PushPath<'_>, request: Request) -> Response {
     let (head, mut body) = request.into_parts();
     match store(shared, path, &head, &mut body).await {
-        Ok(()) => StatusCode::OK.into_response(),
+        Ok(()) if shared.options.answers_checked => StatusCode::OK.into_response(),
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
         Err(error) => {
             if let Some(reason) = error.reason() {
                 shared.metrics.pushes_refused.of(reason).increment();
@@ -75,10 +76,12 @@ async fn store(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts, body: &mu
     if format::of(&head.headers) == Format::Protobuf {
         return Err(Error::ProtobufNotBuilt);
     }
+    let effect = if head.method == Method::PUT { shared.options.put } else { shared.options.post };
     let received = body::receive(&head.headers, body, &shared.options, &shared.memory).await?;
     let bytes = received.bytes();
     if let Some(known) = known
-        && let Some(push) = body::without_blocking(bytes.len(), || known.resolve(&shared.gateway, bytes))?
+        && let Some(push) =
+            body::without_blocking(bytes.len(), || known.resolve(&shared.gateway, effect, bytes))?
     {
         match closing_if_it_panics(pin!(shared.gateway.submit(push))).await? {
             Submitted::Applied => {
@@ -89,18 +92,19 @@ async fn store(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts, body: &mu
         }
     }
     let key = key.map_or_else(|| path.grouping_key(), Ok)?;
-    Box::pin(store_unknown(shared, head.uri.path(), &key, bytes)).await
+    Box::pin(store_unknown(shared, effect, head.uri.path(), &key, bytes)).await
 }
 
 /// Stores a push that is not known to repeat another one.
 async fn store_unknown(
     shared: &Arc<Shared>,
+    effect: Effect,
     path: &str,
     key: &GroupingKey,
     body: &[u8],
 ) -> Result<(), Error> {
     for _ in 0..ATTEMPTS_MAX {
-        let push = body::without_blocking(body.len(), || resolve(shared, key, body))?;
+        let push = body::without_blocking(body.len(), || resolve(shared, effect, key, body))?;
         let may_repeat = push.brings_nothing_new();
         match closing_if_it_panics(pin!(shared.gateway.submit(push))).await? {
             Submitted::Applied => {
@@ -118,9 +122,9 @@ async fn store_unknown(
 
 /// Reads the body and finds its series. What is read goes again at once: it is larger than the body, and
 /// the push may have to wait.
-fn resolve(shared: &Shared, key: &GroupingKey, bytes: &[u8]) -> Result<ResolvedPush, Error> {
+fn resolve(shared: &Shared, effect: Effect, key: &GroupingKey, bytes: &[u8]) -> Result<ResolvedPush, Error> {
     let families = text::parse_up_to(bytes, shared.gateway.limits().series_per_push_max)?;
-    Ok(shared.gateway.resolve(key, &families, bytes.len())?)
+    Ok(shared.gateway.resolve_as(effect, key, &families, bytes.len())?)
 }
 
 #[cfg(test)]

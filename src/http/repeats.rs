@@ -14,7 +14,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::exposition::text::{self, Template};
-use crate::gateway::{Gateway, PushError, Repeat, ResolvedPush};
+use crate::gateway::{Effect, Gateway, PushError, Repeat, ResolvedPush};
 use crate::model::GroupingKey;
 
 /// How many texts are known for one path: forked workers that share a path may push different ones.
@@ -167,14 +167,19 @@ impl Known {
     }
 
     /// The push that a body is, if it is recognised.
-    pub(super) fn resolve(&self, gateway: &Gateway, body: &[u8]) -> Result<Option<ResolvedPush>, PushError> {
+    pub(super) fn resolve(
+        &self,
+        gateway: &Gateway,
+        effect: Effect,
+        body: &[u8],
+    ) -> Result<Option<ResolvedPush>, PushError> {
         let mut numbers = Vec::new();
         for learned in &self.learned {
             let Some(template) = learned.template.upgrade() else { continue };
             if !template.read(body, &mut numbers) {
                 continue;
             }
-            if let Some(push) = gateway.repeat(&learned.repeat, &numbers, body.len())? {
+            if let Some(push) = gateway.repeat_as(effect, &learned.repeat, &numbers, body.len())? {
                 learned.was_used.store(true, Relaxed);
                 return Ok(Some(push));
             }
@@ -219,7 +224,8 @@ mod tests {
         at: &str,
         text: &str,
     ) -> bool {
-        let known = repeats.of(at).and_then(|known| known.resolve(gateway, text.as_bytes()).unwrap());
+        let known =
+            repeats.of(at).and_then(|known| known.resolve(gateway, Effect::Merge, text.as_bytes()).unwrap());
         known.is_some_and(|push| push.brings_nothing_new())
     }
 
@@ -275,7 +281,8 @@ mod tests {
             repeats.learn(&gateway, at, &key, text.as_bytes());
             let known = repeats.of(at).unwrap();
             assert!(known.learned.len() <= TEXTS_PER_PATH_MAX);
-            learned += usize::from(known.resolve(&gateway, text.as_bytes()).unwrap().is_some());
+            learned +=
+                usize::from(known.resolve(&gateway, Effect::Merge, text.as_bytes()).unwrap().is_some());
             known.learned.iter().for_each(|learned| learned.was_used.store(false, Relaxed));
         }
         assert!(learned < 20, "{learned} of 200 were learned");

@@ -26,6 +26,7 @@ mod python_client;
 mod reference;
 mod regression;
 mod repeats;
+mod replace;
 mod running;
 mod soak;
 mod store;

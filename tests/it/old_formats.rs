@@ -5,11 +5,17 @@
 //! fixture. To write the fixture of a new format, name it in `FORMATS` and run
 //! `BLESS=1 cargo test --test it old_formats`; that refuses to replace one that is there.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tallygate::aggregation::UntypedMode;
-use tallygate::gateway::Options;
+use tallygate::exposition::text;
+use tallygate::gateway::{Effect, Options};
+use tallygate::model::{
+    Counts, Exemplar, ExemplarPlace, Families, GroupingKey, Histogram, LabelSet, MetricFamily, NativeCounts,
+    NativeHistogram, Series, StateSet, Value,
+};
 use tallygate::storage::{Engine, SledEngine, SledOptions};
 
 use crate::support::in_process::InProcess;
@@ -17,7 +23,7 @@ use crate::support::process::scratch;
 use crate::support::samples::value;
 
 /// All formats, of which there must be fixtures; the newest is what is written today.
-const FORMATS: [&str; 4] = ["store-v1", "store-v2", "store-v3", "store-v4"];
+const FORMATS: [&str; 5] = ["store-v1", "store-v2", "store-v3", "store-v4", "store-v5"];
 
 /// Pushes under `--push.untyped=by_suffix`, so that there are untyped metrics of both kinds. Every variant
 /// of a state is among what they leave.
@@ -77,6 +83,90 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A family of one series, as formats push it that can say more than text.
+fn family(name: &'static str, value: Value) -> MetricFamily<'static> {
+    MetricFamily {
+        name: name.into(),
+        metric_type: value.metric_type(),
+        type_is_declared: true,
+        help: None,
+        unit: None,
+        series: vec![Series { labels: 0..0, value, line: 1, has_timestamp: false, exemplars: None }],
+    }
+}
+
+fn histogram(buckets: &[(f64, f64)], native: &NativeHistogram) -> Histogram {
+    let mut text = "# TYPE h histogram\n".to_owned();
+    for (bound, count) in buckets {
+        writeln!(text, "h_bucket{{le=\"{bound}\"}} {count}").unwrap();
+    }
+    let families = text::parse(text.as_bytes()).unwrap();
+    let Value::Histogram(classic) = &families.families[0].series[0].value else { unreachable!() };
+    Histogram { native: Some(Box::new(native.clone())), ..Histogram::clone(classic) }
+}
+
+/// Every kind of state that text cannot push, with a unit and an exemplar.
+fn rich() -> Families<'static> {
+    let counts = Counts { count: 5, zero: 1, positive: vec![(-1, 2), (3, 1)], negative: vec![(0, 1)] };
+    let native = NativeHistogram {
+        schema: 3,
+        zero_threshold: 0.5,
+        custom_bounds: Vec::new(),
+        counts: NativeCounts::Integer(counts),
+        sum: None,
+    };
+    let buckets = [(1.0, 2.0), (f64::INFINITY, 5.0)];
+    let states = StateSet { states: vec![("on".into(), true), ("off".into(), false)], defect: None };
+    let mut counter = family("rich_seconds_total", Value::Counter(1.5));
+    counter.unit = Some("seconds".into());
+    counter.series[0].exemplars = Some(Box::new(vec![Exemplar {
+        place: ExemplarPlace::Series,
+        labels: LabelSet::new([("trace_id", "1f")]),
+        value: 0.5,
+        timestamp: Some(1_700_000_000.25),
+    }]));
+    let families = vec![
+        counter,
+        family("rich_native", Value::Histogram(Box::new(histogram(&buckets, &native)))),
+        family("rich_gauges", Value::GaugeHistogram(Box::new(histogram(&buckets, &native)))),
+        family("rich_info", Value::Info),
+        family("rich_states", Value::StateSet(Box::new(states))),
+    ];
+    Families { families, labels: Vec::new() }
+}
+
+async fn push_as(gateway: &InProcess, effect: Effect, job: &str, families: &Families<'_>) {
+    let key = GroupingKey::new(job, []).unwrap();
+    let push = gateway.gateway.resolve_as(effect, &key, families, 0).unwrap();
+    gateway.gateway.submit(push).await.unwrap();
+}
+
+/// What a scrape in text does not show.
+fn told(gateway: &InProcess) -> String {
+    let snapshot = gateway.gateway.snapshot();
+    let mut text = String::new();
+    for group in snapshot.groups().iter().filter(|group| group.key().job().starts_with("rich")) {
+        for family in group.families() {
+            let (view, last) = (&family.view, family.last_push);
+            writeln!(text, "{} {} unit {:?} last {}", view.name, view.metric_type, view.unit, last.0)
+                .unwrap();
+            for series in view.series() {
+                let exemplars: Vec<_> = series.exemplars().collect();
+                let (created, value) = (series.created().0, series.value());
+                writeln!(text, "  created {created} {value:?} {exemplars:?}").unwrap();
+            }
+        }
+    }
+    text
+}
+
+/// The scrape, less what is told of otherwise, since later versions may show it otherwise.
+async fn scrape_of(gateway: &InProcess) -> String {
+    let scrape = gateway.scrape().await;
+    let is_rich = |line: &&str| line.contains("rich_");
+    scrape.lines().filter(|line| !is_rich(line)).flat_map(|line| [line, "\n"]).collect()
+}
+
 /// Writes the store and its scrape.
 async fn write(store: &Path, scrape: &Path) {
     let gateway = open(store);
@@ -91,10 +181,21 @@ async fn write(store: &Path, scrape: &Path) {
         let (status, text) = gateway.push("/metrics/job/wide", body).await;
         assert_eq!(status, 200, "{text}");
     }
+    push_as(&gateway, Effect::Merge, "rich", &rich()).await;
+    // Most of a page is vacant, the family of one slot is gone, and one series has begun again in its slot.
+    let many = (0..40).map(|n| format!("rich_left{{n=\"{n}\"}} {n}\n")).collect::<String>();
+    let bodies = [format!("{many}rich_gone 1\n"), "rich_left{n=\"1\"} 1\nrich_left{n=\"39\"} 1\n".to_owned()];
+    for (seconds, body) in (1_700_000_100..).zip([&bodies[0], &many[..600].to_owned(), &bodies[1]]) {
+        gateway.clock.set_seconds(seconds);
+        let end = body.rfind('\n').unwrap() + 1;
+        let families = text::parse(&body.as_bytes()[..end]).unwrap();
+        push_as(&gateway, Effect::ReplaceGroup, "rich-replaced", &families).await;
+    }
     // A group that is gone, so that there are numbers that are not used again.
     gateway.push("/metrics/job/gone", "gone 1\n").await;
     gateway.send("DELETE", "/metrics/job/gone", "").await;
-    fs::write(scrape, gateway.scrape().await).unwrap();
+    fs::write(scrape, scrape_of(&gateway).await).unwrap();
+    fs::write(scrape.with_extension("told"), told(&gateway)).unwrap();
     gateway.gateway.stop().await.unwrap();
 }
 
@@ -111,7 +212,10 @@ async fn shows_what_it_showed_and_goes_on(format: &str) {
     copy(&store, &scratch);
     let expected = fs::read_to_string(scrape).unwrap();
     let gateway = open(&scratch);
-    assert_eq!(gateway.scrape().await, expected);
+    assert_eq!(scrape_of(&gateway).await, expected);
+    if let Ok(expected) = fs::read_to_string(fixture(format).with_extension("told")) {
+        assert_eq!(told(&gateway), expected);
+    }
 
     // The states are there in full, and not only what is shown of them: a sum goes on exactly where it was.
     gateway.clock.set_seconds(1_800_000_000);
@@ -139,8 +243,10 @@ async fn shows_what_it_showed_and_goes_on(format: &str) {
         assert_eq!(value(&scrape, series), expected, "{series}\n{scrape}");
     }
     assert!(!scrape.contains("quantile"), "{scrape}");
+    let told_before = told(&gateway);
     gateway.gateway.stop().await.unwrap();
-    assert_eq!(open(&scratch).scrape().await, scrape);
+    let again = open(&scratch);
+    assert_eq!((again.scrape().await, told(&again)), (scrape, told_before));
 }
 
 #[tokio::test]
@@ -153,6 +259,9 @@ async fn what_is_written_today_shows_the_same_as_the_fixture() {
     if std::env::var_os("BLESS").is_some() && !kept.exists() {
         copy(&store, &kept);
         fs::write(kept.with_extension("scrape"), &written).unwrap();
+        fs::copy(store.with_extension("told"), kept.with_extension("told")).unwrap();
     }
     assert_eq!(fs::read_to_string(kept.with_extension("scrape")).unwrap(), written);
+    let told = |path: &Path| fs::read_to_string(path.with_extension("told")).unwrap();
+    assert_eq!(told(&store), told(&kept));
 }

@@ -5,7 +5,7 @@
 //! but the failure time; the exposition is deterministic and consistent; order does not matter to what
 //! adds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -57,6 +57,9 @@ struct Push {
     summaries: BTreeMap<usize, (u16, Eighths)>,
     /// Counters that fill a page, so that pushes of few of them change few of its slots.
     wide: BTreeMap<usize, u16>,
+    /// A family that may be a counter or a gauge, if its name is free or it is that already: which of the two, and
+    /// its value.
+    either: Option<(bool, u16)>,
     /// Makes the push one that must be refused.
     defect: Option<Defect>,
 }
@@ -76,11 +79,16 @@ enum Defect {
 #[derive(Clone, Debug)]
 enum Step {
     Push(Key, Push),
+    /// A push that takes the place of its whole group.
+    Put(Key, Push),
     Delete(Key),
+    /// Deletes all groups.
+    Wipe(Vec<bool>),
     /// Several pushes at once, so that they share commits.
     Together(Vec<(Key, Push)>),
     /// The next commit fails, so or so; what is pushed then is pushed again until it is accepted.
     FailingPush(Key, Push, Vec<bool>),
+    FailingPut(Key, Push, Vec<bool>),
     FailingDelete(Key, Vec<bool>),
     Stop,
     Kill,
@@ -151,6 +159,10 @@ impl Push {
             writeln!(out, "s_sum{{{}}} {}\ns_count{{{}}} {count}", label(l), eighths(*sum), label(l))
                 .unwrap();
         }
+        if let Some((is_counter, value)) = self.either {
+            let metric_type = if is_counter { "counter" } else { "gauge" };
+            writeln!(out, "# TYPE either {metric_type}\neither {value}").unwrap();
+        }
         if let Some(defect) = self.defect {
             out.push_str(match defect {
                 Defect::NegativeCounter => "m_total{l=\"z\"} -1\n",
@@ -179,14 +191,65 @@ struct Group {
     histograms: BTreeMap<usize, (BTreeMap<usize, u64>, f64)>,
     summaries: BTreeMap<usize, (u64, f64)>,
     wide: BTreeMap<usize, f64>,
+    either: Option<(bool, f64)>,
+}
+
+impl Group {
+    /// Forgets the families that a push has, which takes their place.
+    fn make_way_for(&mut self, push: &Push) {
+        fn clear<A, B>(own: &mut BTreeMap<usize, A>, pushed: &BTreeMap<usize, B>) {
+            if !pushed.is_empty() {
+                own.clear();
+            }
+        }
+        clear(&mut self.counters, &push.counters);
+        clear(&mut self.gauges, &push.gauges);
+        clear(&mut self.untyped, &push.untyped);
+        clear(&mut self.histograms, &push.histograms);
+        clear(&mut self.summaries, &push.summaries);
+        clear(&mut self.wide, &push.wide);
+        self.either = self.either.filter(|_| push.either.is_none());
+    }
+}
+
+/// What POST and PUT do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Merging,
+    Replacing,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Model(BTreeMap<Key, Group>);
 
 impl Model {
+    /// Whether a push has another type for a name than one that it would stand beside.
+    fn clashes(&self, key: Key, push: &Push, mode: Mode) -> bool {
+        let Some((is_counter, _)) = push.either else { return false };
+        let others = self.0.iter().filter(|(own, _)| mode == Mode::Merging || **own != key);
+        others.filter_map(|(_, group)| group.either).any(|(stored, _)| stored != is_counter)
+    }
+
+    fn post(&mut self, key: Key, push: &Push, mode: Mode) {
+        if mode == Mode::Replacing {
+            self.0.entry(key).or_default().make_way_for(push);
+        }
+        self.push(key, push);
+    }
+
+    fn put(&mut self, key: Key, push: &Push, mode: Mode) {
+        if mode == Mode::Replacing {
+            self.0.remove(&key);
+        }
+        self.push(key, push);
+    }
+
     fn push(&mut self, key: Key, push: &Push) {
         let group = self.0.entry(key).or_default();
+        if let Some((is_counter, value)) = push.either {
+            let before = group.either.filter(|_| is_counter).map_or(0.0, |(_, before)| before);
+            group.either = Some((is_counter, before + f64::from(value)));
+        }
         for (&l, &value) in &push.counters {
             *group.counters.entry(l).or_default() += f64::from(value);
         }
@@ -229,6 +292,9 @@ impl Model {
                 let labels: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
                 samples.insert(format!("{name}{{{}}}", labels.join(",")), value);
             };
+            if let Some((_, value)) = group.either {
+                add("either", 0, "", value);
+            }
             for (&l, &value) in &group.counters {
                 add("m_total", l, "", value);
             }
@@ -304,23 +370,33 @@ fn any_push() -> impl Strategy<Value = Push> {
         by_label(any_histogram()),
         by_label((any::<u16>(), -10_000..10_000)),
         any_wide(),
+        prop_oneof![2 => Just(None), 1 => any::<(bool, u16)>().prop_map(Some)],
         defect,
     )
-        .prop_map(|(counters, gauges, untyped, histograms, summaries, wide, defect)| Push {
+        .prop_map(|(counters, gauges, untyped, histograms, summaries, wide, either, defect)| Push {
             counters,
             gauges,
             untyped,
             histograms,
             summaries,
             wide,
+            either,
             defect,
         })
+}
+
+/// A push to replace with: often one of nothing.
+fn any_put() -> impl Strategy<Value = Push> {
+    prop_oneof![1 => Just(Push::default()), 4 => any_push()]
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let failures = || proptest::collection::vec(any::<bool>(), 1..=2);
     prop_oneof![
         8 => (any_key(), any_push()).prop_map(|(key, push)| Step::Push(key, push)),
+        4 => (any_key(), any_put()).prop_map(|(key, push)| Step::Put(key, push)),
+        1 => (any_key(), any_put(), failures()).prop_map(|(key, push, fail)| Step::FailingPut(key, push, fail)),
+        1 => proptest::collection::vec(any::<bool>(), 0..=2).prop_map(Step::Wipe),
         2 => any_key().prop_map(Step::Delete),
         3 => proptest::collection::vec((any_key(), any_push()), 2..=6).prop_map(Step::Together),
         2 => (any_key(), any_push(), failures()).prop_map(|(key, push, fail)| Step::FailingPush(key, push, fail)),
@@ -335,6 +411,8 @@ fn any_step() -> impl Strategy<Value = Step> {
 fn any_step_written_later() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (any_key(), any_push()).prop_map(|(key, push)| Step::Push(key, push)),
+        4 => (any_key(), any_put()).prop_map(|(key, push)| Step::Put(key, push)),
+        1 => Just(Step::Wipe(Vec::new())),
         3 => any_key().prop_map(Step::Delete),
         3 => proptest::collection::vec((any_key(), any_push()), 2..=6).prop_map(Step::Together),
         2 => Just(Step::Stop),
@@ -345,6 +423,7 @@ fn any_step_written_later() -> impl Strategy<Value = Step> {
 struct Pair {
     disk: Disk,
     options: Options,
+    mode: Mode,
     real: InProcess,
     model: Model,
 }
@@ -353,20 +432,43 @@ struct Pair {
 const SEED: &str = "# TYPE seed counter\nseed 1\n# TYPE seed_h histogram\nseed_h_count 1\nseed_h_sum 1\n";
 
 impl Pair {
-    async fn new(durability: Durability) -> Self {
+    async fn new(durability: Durability, mode: Mode) -> Self {
         let disk = Disk::default();
         let options = Options { durability, ..Options::default() };
-        let real = InProcess::open(disk.engine(), options.clone());
-        let (status, body) = real.push("/metrics/job/seed", SEED).await;
+        let real = open(&disk, &options, mode);
+        let pair = Self { disk, options, mode, real, model: Model::default() };
+        pair.seed().await;
+        pair
+    }
+
+    async fn seed(&self) {
+        let (status, body) = self.real.push("/metrics/job/seed", SEED).await;
         assert_eq!(status, 200, "{body}");
-        Self { disk, options, real, model: Model::default() }
     }
 
     async fn step(&mut self, step: &Step) {
         match step {
             Step::Push(key, push) => {
                 let status = self.until_accepted("POST", *key, &push.body()).await;
-                self.judge(*key, push, status);
+                self.judge("POST", *key, push, status);
+            }
+            Step::Put(key, push) => {
+                let status = self.until_accepted("PUT", *key, &push.body()).await;
+                self.judge("PUT", *key, push, status);
+            }
+            Step::FailingPut(key, push, fail) => {
+                self.plan(fail);
+                let status = self.until_accepted("PUT", *key, &push.body()).await;
+                self.judge("PUT", *key, push, status);
+            }
+            Step::Wipe(fail) => {
+                self.plan(fail);
+                while self.real.gateway.wipe().await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                self.disk.fail_next([]);
+                self.model.0.clear();
+                self.seed().await;
             }
             Step::Delete(key) => {
                 assert_eq!(self.until_accepted("DELETE", *key, "").await, 202);
@@ -376,7 +478,7 @@ impl Pair {
             Step::FailingPush(key, push, fail) => {
                 self.plan(fail);
                 let status = self.until_accepted("POST", *key, &push.body()).await;
-                self.judge(*key, push, status);
+                self.judge("POST", *key, push, status);
             }
             Step::FailingDelete(key, fail) => {
                 self.plan(fail);
@@ -393,7 +495,7 @@ impl Pair {
     }
 
     fn open(&self) -> InProcess {
-        InProcess::open(self.disk.engine(), self.options.clone())
+        open(&self.disk, &self.options, self.mode)
     }
 
     fn plan(&self, fail: &[bool]) {
@@ -403,19 +505,22 @@ impl Pair {
     /// Pushes at the same time. Gauges that two of them set could end up either way, so each keeps its own
     /// group's.
     async fn together(&mut self, pushes: &[(Key, Push)]) {
-        let bodies: Vec<(String, String)> = pushes
-            .iter()
-            .map(|(key, push)| (key.path(), Push { gauges: BTreeMap::new(), ..push.clone() }.body()))
-            .collect();
+        let without = |push: &Push| Push { gauges: BTreeMap::new(), either: None, ..push.clone() };
+        // Of those that replace the last one counts, whichever that is: one for each group.
+        let mut seen = BTreeSet::new();
+        let is_alone = |(key, _): &&(Key, Push)| self.mode == Mode::Merging || seen.insert(*key);
+        let pushes: Vec<(Key, Push)> =
+            pushes.iter().filter(is_alone).map(|(key, push)| (*key, without(push))).collect();
+        let bodies: Vec<(String, String)> =
+            pushes.iter().map(|(key, push)| (key.path(), push.body())).collect();
         let answers = bodies.iter().map(|(path, body)| self.real.push(path, body));
         let answers = futures_util::future::join_all(answers).await;
         for ((key, push), (status, _)) in pushes.iter().zip(answers) {
-            let push = Push { gauges: BTreeMap::new(), ..push.clone() };
             let mut status = status.as_u16();
             if status == 503 {
                 status = self.until_accepted("POST", *key, &push.body()).await;
             }
-            self.judge(*key, &push, status);
+            self.judge("POST", *key, push, status);
         }
     }
 
@@ -434,11 +539,13 @@ impl Pair {
         }
     }
 
-    fn judge(&mut self, key: Key, push: &Push, status: u16) {
-        let expected = if push.defect.is_some() { 400 } else { 200 };
-        assert_eq!(status, expected, "{}", push.body());
-        if push.defect.is_none() {
-            self.model.push(key, push);
+    fn judge(&mut self, method: &str, key: Key, push: &Push, status: u16) {
+        let is_refused = push.defect.is_some() || self.model.clashes(key, push, self.mode);
+        assert_eq!(status, if is_refused { 400 } else { 200 }, "{}", push.body());
+        match method {
+            _ if is_refused => {}
+            "PUT" => self.model.put(key, push, self.mode),
+            _ => self.model.post(key, push, self.mode),
         }
     }
 
@@ -454,11 +561,18 @@ impl Pair {
     }
 }
 
+fn open(disk: &Disk, options: &Options, mode: Mode) -> InProcess {
+    match mode {
+        Mode::Merging => InProcess::open(disk.engine(), options.clone()),
+        Mode::Replacing => InProcess::open_replacing(disk.engine(), options.clone()),
+    }
+}
+
 /// Runs the steps against both, compares after each, and ends with a stop and a start.
-fn run(steps: &[Step], durability: Durability) {
+fn run(steps: &[Step], durability: Durability, mode: Mode) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut pair = Pair::new(durability).await;
+        let mut pair = Pair::new(durability, mode).await;
         for step in steps {
             pair.step(step).await;
             pair.compare().await;
@@ -476,7 +590,12 @@ proptest! {
 
     #[test]
     fn the_gateway_equals_the_plain_model(steps in proptest::collection::vec(any_step(), 1..25)) {
-        run(&steps, Durability::Always);
+        run(&steps, Durability::Always, Mode::Merging);
+    }
+
+    #[test]
+    fn it_does_so_too_when_pushes_replace(steps in proptest::collection::vec(any_step(), 1..25)) {
+        run(&steps, Durability::Always, Mode::Replacing);
     }
 
     #[test]
@@ -487,7 +606,8 @@ proptest! {
             Just(Durability::Interval(Duration::from_millis(5))),
             Just(Durability::Interval(Duration::from_hours(1))),
         ],
+        mode in prop_oneof![Just(Mode::Merging), Just(Mode::Replacing)],
     ) {
-        run(&steps, durability);
+        run(&steps, durability, mode);
     }
 }

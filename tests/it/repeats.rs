@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tallygate::aggregation::UntypedMode;
-use tallygate::gateway::Options;
+use tallygate::gateway::{Effect, Options};
 use tallygate::http;
 use tallygate::storage::MemoryEngine;
 
@@ -65,6 +65,7 @@ const NUMBERS: [&str; 16] = [
 enum Step {
     /// A text with numbers, pushed several times with others.
     Push {
+        put: bool,
         path: usize,
         text: usize,
         numbers: Vec<Vec<Index>>,
@@ -86,8 +87,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     let numbers = || prop::collection::vec(any::<Index>(), 6);
     let byte = prop_oneof![prop::sample::select(b"\n {}\",=_0123 abml#".to_vec()), any::<u8>()];
     prop_oneof![
-        12 => (0..PATHS.len(), 0..TEXTS.len(), prop::collection::vec(numbers(), 1..5))
-            .prop_map(|(path, text, numbers)| Step::Push { path, text, numbers }),
+        12 => (any::<bool>(), 0..PATHS.len(), 0..TEXTS.len(), prop::collection::vec(numbers(), 1..5))
+            .prop_map(|(put, path, text, numbers)| Step::Push { put, path, text, numbers }),
         3 => (0..PATHS.len(), 0..TEXTS.len(), numbers(), any::<Index>(), byte)
             .prop_map(|(path, text, numbers, at, byte)| Step::Mutated { path, text, numbers, at, byte }),
         1 => (0..PATHS.len()).prop_map(|path| Step::Delete { path }),
@@ -118,9 +119,14 @@ struct Both {
 
 impl Both {
     fn open(untyped: UntypedMode) -> Self {
+        Self::open_as(untyped, [Effect::Merge; 2])
+    }
+
+    /// With what PUT and POST do.
+    fn open_as(untyped: UntypedMode, [put, post]: [Effect; 2]) -> Self {
         let open = |repeat_bytes_max| {
             let options = Options { untyped, ..Options::default() };
-            let http_options = http::Options { repeat_bytes_max, ..http::Options::default() };
+            let http_options = http::Options { repeat_bytes_max, put, post, ..http::Options::default() };
             InProcess::open_with(Box::new(MemoryEngine::default()), options, http_options)
         };
         Self { quick: open(http::Options::default().repeat_bytes_max), plain: open(0) }
@@ -137,9 +143,9 @@ impl Both {
 
     async fn step(&self, step: Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Push { path, text, numbers } => {
+            Step::Push { put, path, text, numbers } => {
                 for numbers in numbers {
-                    self.send("POST", path, body(text, &numbers)).await?;
+                    self.send(if put { "PUT" } else { "POST" }, path, body(text, &numbers)).await?;
                 }
             }
             Step::Mutated { path, text, numbers, at, byte } => {
@@ -170,9 +176,14 @@ proptest! {
     fn a_recognised_push_does_what_it_would_do_unrecognised(
         steps in prop::collection::vec(any_step(), 1..40),
         untyped in prop::sample::select(vec![UntypedMode::Sum, UntypedMode::Last, UntypedMode::BySuffix]),
+        effects in prop::sample::select(vec![
+            [Effect::Merge, Effect::Merge],
+            [Effect::ReplaceGroup, Effect::Merge],
+            [Effect::ReplaceGroup, Effect::ReplaceFamilies],
+        ]),
     ) {
         run(async {
-            let both = Both::open(untyped);
+            let both = Both::open_as(untyped, effects);
             for (second, step) in (2_000..).zip(steps) {
                 both.quick.clock.set_seconds(second);
                 both.plain.clock.set_seconds(second);
@@ -195,6 +206,31 @@ fn what_can_repeat_is_recognised_from_the_third_time_on() {
                 both.send("POST", 1, body).await.unwrap();
             }
             assert_eq!(both.recognised(), 3, "{}", TEXTS[text]);
+        }
+    });
+}
+
+#[test]
+fn what_replaces_is_recognised_too() {
+    run(async {
+        for (method, expected) in [("PUT", [3.0, 0.0]), ("POST", [3.0, 5.0])] {
+            let both = Both::open_as(UntypedMode::Sum, [Effect::ReplaceGroup, Effect::ReplaceFamilies]);
+            both.send("PUT", 1, b"# TYPE g gauge\ng 5\nm_total{a=\"2\"} 1\n".to_vec()).await.unwrap();
+            for number in ["2", "1", "3", "3"] {
+                // What takes on no type, since it has one.
+                both.send(method, 1, TEXTS[0].replace('@', number).into_bytes()).await.unwrap();
+            }
+            assert_eq!(both.recognised(), 2, "{method}");
+            let scrape = both.quick.scrape().await;
+            let shown = |series: &str| crate::support::samples::value(&scrape, series);
+            assert_eq!(
+                [
+                    shown("m_total{i=\"1\",instance=\"\",job=\"a\"}"),
+                    shown("g{i=\"1\",instance=\"\",job=\"a\"}")
+                ],
+                expected
+            );
+            assert!(!scrape.contains("a=\"2\""), "{scrape}");
         }
     });
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use tallygate::gateway::{Clock, Gateway, Options};
+use tallygate::gateway::{Clock, Effect, Gateway, Options};
 use tallygate::http;
 use tallygate::storage::Engine;
 use tallygate::telemetry::Metrics;
@@ -62,6 +62,16 @@ impl InProcess {
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// Like [`Self::open`], with the effects that PUT and POST have in Pushgateway.
+    pub fn open_replacing(engine: Box<dyn Engine>, options: Options) -> Self {
+        let http_options = http::Options {
+            put: Effect::ReplaceGroup,
+            post: Effect::ReplaceFamilies,
+            ..http::Options::default()
+        };
+        Self::open_with(engine, options, http_options)
     }
 
     pub async fn push(&self, path: &str, body: &str) -> (StatusCode, String) {

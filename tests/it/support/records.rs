@@ -46,6 +46,12 @@ impl Disk {
         records.iter().filter(|(key, _)| key[4] == kind).map(|(_, value)| value.len()).collect()
     }
 
+    /// The values of the records of one kind.
+    pub fn values_of_kind(&self, kind: u8) -> Vec<Vec<u8>> {
+        let records = self.records.lock();
+        records.iter().filter(|(key, _)| key[4] == kind).map(|(_, value)| value.clone()).collect()
+    }
+
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.records.lock().len()

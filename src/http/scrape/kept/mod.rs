@@ -94,8 +94,8 @@ impl Kept {
         let mut new = NewSeries::default();
         let mut of_page = Vec::new();
         for (place, page) in seen.pages() {
-            let series = page.view.series();
-            if page.known == series && !without_text {
+            let (slots, vacant) = (page.view.slots(), page.view.vacant());
+            if page.known == slots && !without_text {
                 continue;
             }
             of_page.clear();
@@ -103,8 +103,8 @@ impl Kept {
                 let first_new = if self.has_text(family) { page.known } else { 0 };
                 (first_new, new.list_of(family.id))
             }));
-            let first_new = of_page.iter().map(|(first_new, _)| *first_new).min().unwrap_or(series);
-            for slot in first_new..series {
+            let first_new = of_page.iter().map(|(first_new, _)| *first_new).min().unwrap_or(slots);
+            for slot in (first_new..slots).filter(|slot| !vacant.contains(*slot)) {
                 let (first_new, list) = of_page[page.view.family_index(slot)];
                 if slot >= first_new {
                     new.lists[list].1.push(At::new(place, slot));

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a place is given to another page only once no kept text speaks of it any more.
 
-use crate::gateway::{GroupId, PageVersion, PageView, SLOTS_PER_PAGE, SeriesView, Snapshot};
+use crate::gateway::{GroupId, PageVersion, PageView, SLOTS_PER_PAGE, SeriesView, SlotSet, Snapshot};
 
 /// Where a series stands: the place of its page here, and its slot; in one word, because there is one for
 /// each series that is shown.
@@ -43,8 +43,9 @@ struct KeptGroup {
 #[derive(Debug, Default)]
 struct KeptPage {
     version: Option<PageVersion>,
-    /// How many series there were.
-    series: u32,
+    /// How many slots there were, and which of them held no series.
+    slots: u32,
+    vacant: SlotSet,
 }
 
 /// A snapshot beside what was kept of the one before.
@@ -61,7 +62,7 @@ pub(super) struct Seen<'s> {
 #[derive(Clone, Copy)]
 pub(super) struct SeenPage<'s> {
     pub(super) view: PageView<'s>,
-    /// How many of its series were there the last time.
+    /// How many of its slots were there the last time.
     pub(super) known: usize,
 }
 
@@ -84,6 +85,12 @@ impl Pages {
                 if number == places.len() {
                     places.push(self.new_place());
                 }
+                // With other slots vacant it is shown as another page.
+                let kept = &self.places[places[number] as usize];
+                if kept.version.is_some() && kept.vacant != view.vacant() {
+                    seen.gone.push(places[number]);
+                    places[number] = self.new_place();
+                }
                 self.see(places[number] as usize, view, &mut seen);
             }
             places.shrink_to_fit();
@@ -99,11 +106,12 @@ impl Pages {
             seen.changed.resize(place + 1, false);
         }
         let kept = &mut self.places[place];
-        seen.pages[place] = Some(SeenPage { view, known: kept.series as usize });
+        seen.pages[place] = Some(SeenPage { view, known: kept.slots as usize });
         if !kept.version.as_ref().is_some_and(|version| view.is(version)) {
             seen.changed[place] = kept.version.is_some();
             kept.version = Some(view.version());
-            kept.series = u32::try_from(view.series()).expect("a page is small");
+            kept.slots = u32::try_from(view.slots()).expect("a page is small");
+            kept.vacant = view.vacant();
         }
     }
 

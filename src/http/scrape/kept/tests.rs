@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::exposition::text;
-use crate::gateway::{Gateway, Submitted};
+use crate::gateway::{Effect, Gateway, Submitted};
 use crate::http::testing;
 use crate::model::GroupingKey;
 
@@ -26,8 +26,12 @@ impl Scraped {
     }
 
     fn push(&self, group: &str, body: &str) {
+        self.push_as(Effect::Merge, group, body);
+    }
+
+    fn push_as(&self, effect: Effect, group: &str, body: &str) {
         let families = text::parse(body.as_bytes()).unwrap();
-        let push = self.gateway.resolve(&key(group), &families, body.len()).unwrap();
+        let push = self.gateway.resolve_as(effect, &key(group), &families, body.len()).unwrap();
         assert_eq!(self.runtime.block_on(self.gateway.submit(push)).unwrap(), Submitted::Applied, "{body}");
     }
 
@@ -139,16 +143,20 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn any_effect() -> impl Strategy<Value = Effect> {
+    prop_oneof![4 => Just(Effect::Merge), 1 => Just(Effect::ReplaceFamilies), 1 => Just(Effect::ReplaceGroup)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_kept_is_what_would_be_written_from_nothing(
-        events in proptest::collection::vec((0..4_u8, any_event()), 1..50)
+        events in proptest::collection::vec((0..4_u8, any_event(), any_effect()), 1..50)
     ) {
         let mut scraped = Scraped::new();
         let mut earlier = Vec::new();
-        for (group, event) in &events {
+        for (group, event, effect) in &events {
             let group = group.to_string();
             match (event, event.body()) {
                 (Event::Delete, _) => scraped.delete(&group),
@@ -159,7 +167,7 @@ proptest! {
                         earlier.push((chunks.concat(), chunks));
                     }
                 }
-                (_, body) => scraped.push(&group, &body.unwrap()),
+                (_, body) => scraped.push_as(*effect, &group, &body.unwrap()),
             }
         }
         scraped.scrape(usize::MAX);
