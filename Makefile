@@ -54,4 +54,6 @@ install: ## Install the program, its unit and its documents under DESTDIR and PR
 	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/doc/tallygate
 	sed 's|/usr/bin/tallygate|$(PREFIX)/bin/tallygate|' packaging/systemd/tallygate.service \
 	  > $(DESTDIR)$(UNIT_DIR)/tallygate.service
+	install -m 0644 packaging/systemd/tallygate.socket $(DESTDIR)$(UNIT_DIR)/tallygate.socket
+	install -m 0644 packaging/web.yml $(DESTDIR)$(PREFIX)/share/doc/tallygate/web.yml
 	install -m 0644 LICENSE CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/tallygate/

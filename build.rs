@@ -12,6 +12,8 @@ fn main() {
     let revision = git(&["rev-parse", "--short=12", "HEAD"]);
     set("TALLYGATE_BUILD_BRANCH", branch.as_deref());
     set("TALLYGATE_BUILD_REVISION", revision.as_deref());
+    let date = git(&["show", "--no-patch", "--date=format-local:%Y%m%d-%H:%M:%S", "--format=%cd", "HEAD"]);
+    set("TALLYGATE_BUILD_DATE", date.as_deref());
     let compiler = output(&std::env::var("RUSTC").unwrap_or_default(), &["--version"]);
     set("TALLYGATE_BUILD_RUSTC", compiler.as_deref());
     set("TALLYGATE_BUILD_TARGET", std::env::var("TARGET").ok().as_deref());
@@ -34,7 +36,8 @@ fn git(arguments: &[&str]) -> Option<String> {
 
 /// The command's first line of output, if it succeeds.
 fn output(command: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(command).args(arguments).output().ok()?;
+    // Dates in UTC, wherever it is built.
+    let output = Command::new(command).args(arguments).env("TZ", "UTC").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let line = text.lines().next()?.trim();
     (output.status.success() && !line.is_empty()).then(|| line.to_owned())

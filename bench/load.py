@@ -77,12 +77,14 @@ def _blast(server, plan, connections, seconds):
     return Blast(told["requests"], told["micros"] / 1e6, told["p50"], told["p99"])
 
 
-def paced(program, server, plan, rate, seconds, connections):
-    """Pushes the first of the plan at a fixed rate. Gives latencies in microseconds from the moment each was due."""
+def paced(program, server, plan, rate, seconds, connections, authorization=None):
+    """Pushes the first of the plan at a fixed rate, with a password if there is one. Gives latencies in microseconds from the moment each was due."""
     command = [
         program, "--address", server.address, "--path", plan.pushes[0].path, "--body", plan.bodies,
         "--rate", str(rate), "--seconds", str(seconds), "--connections", str(connections),
     ]
+    if authorization:
+        command += ["--authorization", authorization]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     if outcome.returncode != 0:
         raise Refused(f"{server.name} at a fixed rate: {outcome.stderr.strip()}")

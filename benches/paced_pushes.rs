@@ -3,7 +3,8 @@
 //! A push that has to wait because the answers before it are late is thus counted with its wait, which a client
 //! that sends the next push only after the last answer would not notice. Each connection is a blocking socket on
 //! a thread of its own, since the kernel's timers are finer than those of an async runtime. Usage:
-//! `paced_pushes --address HOST:PORT --path PATH --body FILE --rate N --seconds N --connections N`; the outcome is
+//! `paced_pushes --address HOST:PORT --path PATH --body FILE --rate N --seconds N --connections N`, and where a
+//! password is needed `--authorization VALUE`, the header's; the outcome is
 //! one line of JSON with latencies in microseconds. Any answer but 2xx ends the program with an error.
 
 use std::collections::HashMap;
@@ -57,7 +58,11 @@ fn plan() -> Outcome<Plan> {
     if rate == 0 || seconds == 0 || connections == 0 {
         return Err("rate, seconds and connections must be above 0".into());
     }
-    let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let authorization =
+        take("--authorization").map_or_else(|_| String::new(), |value| format!("Authorization: {value}\r\n"));
+    let length = body.len();
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Length: {length}\r\n\r\n");
     let request = [head.as_bytes(), &body].concat();
     Ok(Plan { address, request, rate, pushes: rate * seconds, connections })
 }

@@ -11,15 +11,19 @@ use hyper::Request;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
-use crate::config::{Config, OnDamage, Store};
+use crate::config::{Config, OnDamage, Store, WebFile};
 use crate::gateway::{self, Gateway, RestoreError, SystemClock};
 use crate::http;
-use crate::net::{self, Listener};
+use crate::http::access::Access;
+use crate::net::{self, Listener, Peer, Tls};
 use crate::storage::{
     CommitError, Engine, EngineKind, NoEngine, OpenError, RedbEngine, RedbOptions, SledEngine, SledOptions,
     quarantine,
 };
 use crate::telemetry::{self, Metrics, build};
+
+/// How often it is looked whether the web configuration file has changed.
+const WEB_FILE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the program ends other than by a clean stop.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,10 @@ enum AppError {
     Signals(#[source] std::io::Error),
     #[error(transparent)]
     Bind(#[from] net::BindError),
+    #[error(transparent)]
+    Inherit(#[from] net::systemd::InheritError),
+    #[error("cannot check passwords: {0}")]
+    Passwords(#[source] std::io::Error),
     #[error("{source}; --persistence.file sets where the store is")]
     OpenStore { source: OpenError },
     #[error("{source}; --persistence.engine={found} opens it, --persistence.file names another")]
@@ -72,28 +80,77 @@ fn start(config: &Config) -> Result<(), AppError> {
 async fn serve(config: &Config, readers: Handle) -> Result<(), AppError> {
     let shutdown = net::signals().map_err(AppError::Signals)?;
     // Before the store is opened: a second instance on the same port must not even look at it.
-    let listeners = net::bind(&config.listen)?;
+    let listeners = if config.systemd_socket {
+        net::systemd::inherited()?
+    } else {
+        net::bind(&config.listen, config.unix_socket_mode)?
+    };
     let metrics = Arc::new(Metrics::default());
     let gateway = open_gateway(config, &metrics)?;
-    let router = http::Router::new(gateway.clone(), metrics, config.http.clone());
+    let (tls, access) = guards(config, &readers)?;
+    let router = http::Router::guarded(gateway.clone(), metrics, config.http.clone(), access);
     for address in listeners.iter().map(Listener::local_address) {
-        tracing::info!(%address, "listening");
+        tracing::info!(%address, tls = tls.is_some(), "listening");
     }
     net::systemd::notify_ready();
 
-    let answer = move |request: Request<Incoming>| router.clone().answer(request.map(Body::new));
+    let quit = router.quit_requested();
+    let answer = move |request: Request<Incoming>, peer: Peer| {
+        router.clone().answer_to(peer.ip(), request.map(Body::new))
+    };
     let stopped = async {
-        let signal = shutdown.await;
-        tracing::info!(?signal, "stopping: open requests are finished first");
+        tokio::select! {
+            signal = shutdown => tracing::info!(?signal, "stopping: open requests are finished first"),
+            () = quit => tracing::info!("stopping by request: open requests are finished first"),
+        }
         net::systemd::notify_stopping();
     };
-    let cut_off = net::serve(listeners, answer, config.net, readers, stopped).await;
+    let cut_off = net::serve(listeners, tls, answer, config.net, readers, stopped).await;
     if cut_off > 0 {
         tracing::warn!(connections = cut_off, "connections were closed without an answer");
     }
     gateway.stop().await?;
     tracing::info!("stopped; everything is written");
     Ok(())
+}
+
+/// TLS and access as the web configuration file has them, now and whenever it changes.
+fn guards(config: &Config, readers: &Handle) -> Result<(Option<Tls>, Option<Access>), AppError> {
+    let Some(file) = &config.web_file else { return Ok((None, None)) };
+    let tls = file.settings().tls.clone().map(Tls::new);
+    let access = Access::new(file.settings().access.clone()).map_err(AppError::Passwords)?;
+    readers.spawn(follow(file.clone(), tls.clone(), access.clone()));
+    Ok((tls, Some(access)))
+}
+
+/// Looks every second whether the web configuration file, or what it names, has changed; never returns.
+async fn follow(mut file: WebFile, tls: Option<Tls>, access: Access) {
+    loop {
+        tokio::time::sleep(WEB_FILE_PAUSE).await;
+        let (tls, access) = (tls.clone(), access.clone());
+        // A disk may take its time.
+        let looking = tokio::task::spawn_blocking(move || {
+            match file.read_again() {
+                None => {}
+                Some(Ok(new)) => {
+                    if let (Some(tls), Some(new)) = (tls, &new.tls) {
+                        tls.replace(new.clone());
+                    }
+                    access.replace(new.access.clone());
+                    tracing::info!("the web configuration file has changed and is followed");
+                }
+                Some(Err(error)) => {
+                    tracing::error!(err = %error, "the web configuration file has changed and is not followed");
+                }
+            }
+            file
+        });
+        match looking.await {
+            Ok(looked) => file = looked,
+            // The program ends.
+            Err(_) => return,
+        }
+    }
 }
 
 fn open_gateway(config: &Config, metrics: &Arc<Metrics>) -> Result<Gateway, AppError> {
@@ -144,6 +201,8 @@ fn is_damage(error: &AppError) -> bool {
         AppError::Runtime(_)
         | AppError::Signals(_)
         | AppError::Bind(_)
+        | AppError::Inherit(_)
+        | AppError::Passwords(_)
         | AppError::OtherEngine { .. }
         | AppError::Quarantine { .. }
         | AppError::LastCommit(_) => false,

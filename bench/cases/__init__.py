@@ -1,6 +1,6 @@
 """The cases, in the order in which they run. Each is a module with `run(bench)`, which gives an `Outcome`."""
 
-from . import disk, durability, family, groups, latency, medium, memory, scraping, small, start, stored
+from . import disk, durability, family, groups, latency, medium, memory, scraping, small, start, stored, wrong_passwords
 
 ALL = {
     "small": small,
@@ -10,6 +10,7 @@ ALL = {
     "durability": durability,
     "stored": stored,
     "latency": latency,
+    "wrong_passwords": wrong_passwords,
     "scrape": scraping,
     "memory": memory,
     "start": start,

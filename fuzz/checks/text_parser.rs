@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use tallygate::exposition::text::{parse, write_header, write_series};
-use tallygate::model::{Bucket, Families, Label, MetricType, Value};
+use tallygate::exposition::text::{ParseError, parse_up_to, write_header, write_series};
+use tallygate::model::{Bucket, Families, Label, MetricType, NameScheme, Value};
 
 /// Parses, writes, parses again and compares. Panics where they differ.
 pub(crate) fn check(body: &[u8]) {
@@ -20,6 +20,10 @@ pub(crate) fn check(body: &[u8]) {
     check_structure(&second);
     assert_eq!(shown(&first), shown(&second));
     assert_eq!(written, write(&second), "writing again gives other bytes");
+}
+
+fn parse(body: &[u8]) -> Result<Families<'_>, ParseError> {
+    parse_up_to(body, NameScheme::Utf8, usize::MAX)
 }
 
 /// What the model promises of families.
@@ -73,7 +77,12 @@ fn write(families: &Families<'_>) -> Vec<u8> {
 fn shown(families: &Families<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for family in &families.families {
-        lines.push(format!("{} {} {:?}", family.name, family.metric_type, family.help));
+        // This format shows it as a histogram.
+        let metric_type = match family.metric_type {
+            MetricType::GaugeHistogram => MetricType::Histogram,
+            metric_type => metric_type,
+        };
+        lines.push(format!("{} {metric_type} {:?}", family.name, family.help));
         for series in &family.series {
             let labels: Vec<_> = families
                 .labels_of(series)

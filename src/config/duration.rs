@@ -43,6 +43,33 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
+/// A duration as Go writes it: `5m0s`, `1.5s`, `100ms`, `0s`.
+pub(super) fn display(duration: Duration) -> String {
+    let nanoseconds = duration.as_nanos();
+    let seconds = |nanoseconds| format!("{}s", decimal(nanoseconds, 1_000_000_000));
+    match nanoseconds {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{nanoseconds}ns"),
+        1_000..1_000_000 => format!("{}\u{b5}s", decimal(nanoseconds, 1_000)),
+        1_000_000..1_000_000_000 => format!("{}ms", decimal(nanoseconds, 1_000_000)),
+        _ => {
+            let (minutes, rest) = (nanoseconds / 60_000_000_000, seconds(nanoseconds % 60_000_000_000));
+            match (minutes / 60, minutes % 60) {
+                (0, 0) => rest,
+                (0, minutes) => format!("{minutes}m{rest}"),
+                (hours, minutes) => format!("{hours}h{minutes}m{rest}"),
+            }
+        }
+    }
+}
+
+/// An amount in units of a power of ten, with as many digits as it takes.
+fn decimal(amount: u128, unit: u128) -> String {
+    let digits = unit.ilog10() as usize;
+    let text = format!("{}.{:0digits$}", amount / unit, amount % unit);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// One number with its unit, in nanoseconds (not above [`MAX_NS`] by much), and what follows.
 fn component(text: &str) -> Option<(u128, &str)> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
@@ -107,7 +134,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn durations_are_shown_as_in_go() {
+        for (text, shown) in [
+            ("0", "0s"),
+            ("7ns", "7ns"),
+            ("1.5us", "1.5\u{b5}s"),
+            ("100ms", "100ms"),
+            ("30s", "30s"),
+            ("1.25s", "1.25s"),
+            ("5m", "5m0s"),
+            ("90s", "1m30s"),
+            ("1h", "1h0m0s"),
+            ("100h1ms", "100h0m0.001s"),
+        ] {
+            assert_eq!(display(parse(text).unwrap()), shown);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_shown_reads_back(nanoseconds in 0..=i64::MAX) {
+            let duration = Duration::from_nanos(nanoseconds.unsigned_abs());
+            prop_assert_eq!(parse(&display(duration)), Ok(duration));
+        }
+
         #[test]
         fn nothing_makes_it_panic(text in "[0-9.hmsnuµ+-]{0,60}") {
             let _ = parse(&text);

@@ -56,16 +56,18 @@ pub(super) struct Flags {
 /// Listening and answering.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Web")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct WebFlags {
-    /// Address to listen on; may be given several times, or with commas. ':9091' means all interfaces.
+    /// Address to listen on; may be given several times, or with commas. ':9091' means all interfaces,
+    /// `unix:///run/tallygate.sock` is a unix socket.
     #[arg(
         long = "web.listen-address",
-        value_name = "HOST:PORT",
+        value_name = "ADDRESS",
         default_value = ":9091",
         value_delimiter = ','
     )]
     pub(super) listen_address: Vec<ListenAddress>,
-    /// Path under which a scrape gets the metrics.
+    /// Path under which a scrape gets the metrics, behind the prefix.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub(super) telemetry_path: String,
     /// Scrapes under way at a time; more are answered 503.
@@ -76,6 +78,16 @@ pub(super) struct WebFlags {
     #[arg(long = "web.scrape-timeout", value_name = "DURATION", default_value = "1m",
           value_parser = timeout)]
     pub(super) scrape_timeout: Duration,
+    /// Answers in OpenMetrics whoever prefers it, as Prometheus does, which then names every counter with
+    /// '_total'. Without it only those get it that do not take the text format as well.
+    #[arg(long = "web.enable-openmetrics", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
+    pub(super) enable_openmetrics: bool,
+    /// Says in OpenMetrics when each series began, by lines of their own ('_created').
+    #[arg(long = "web.enable-openmetrics-created", value_name = "BOOL", num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set)]
+    pub(super) enable_openmetrics_created: bool,
     /// How long the body of a push may take to arrive.
     #[arg(long = "web.body-timeout", value_name = "DURATION", default_value = "1m", value_parser = timeout)]
     pub(super) body_timeout: Duration,
@@ -83,25 +95,31 @@ pub(super) struct WebFlags {
     #[arg(long = "web.header-timeout", value_name = "DURATION", default_value = "30s",
           value_parser = timeout)]
     pub(super) header_timeout: Duration,
-    /// Not built yet: file with TLS and authentication settings.
-    #[arg(long = "web.config.file", value_name = "FILE", default_value = "")]
-    pub(super) config_file: String,
-    /// Not built yet: use the sockets that systemd passes.
+    /// File with TLS, passwords, roles, a rate limit and headers; it is read again when it changes.
+    #[arg(long = "web.config.file", value_name = "FILE", default_value = "",
+          value_parser = OsStringValueParser::new())]
+    pub(super) config_file: OsString,
+    /// Permissions of unix sockets, in octal: who may write may connect.
+    #[arg(long = "web.unix-socket-mode", value_name = "MODE", default_value = "0660",
+          value_parser = file_mode)]
+    pub(super) unix_socket_mode: u32,
+    /// Listen on the sockets that systemd passes, and not on --web.listen-address.
     #[arg(long = "web.systemd-socket", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
     pub(super) systemd_socket: bool,
-    /// Not built yet: stop the gateway by a request.
+    /// Lets a PUT or POST of '/-/quit' stop the gateway.
     #[arg(long = "web.enable-lifecycle", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
     pub(super) enable_lifecycle: bool,
-    /// Not built yet: wipe everything by a request.
+    /// Lets a PUT of '/api/v1/admin/wipe' delete all groups.
     #[arg(long = "web.enable-admin-api", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
     pub(super) enable_admin_api: bool,
-    /// Not built yet: URL under which the gateway is reached from outside.
+    /// URL under which the gateway is reached from outside; its path is the prefix of links, and of all paths unless
+    /// --web.route-prefix says otherwise.
     #[arg(long = "web.external-url", value_name = "URL", default_value = "")]
     pub(super) external_url: String,
-    /// Not built yet: prefix of all paths.
+    /// Prefix of all paths; '/' for none.
     #[arg(long = "web.route-prefix", value_name = "PATH", default_value = "")]
     pub(super) route_prefix: String,
 }
@@ -157,7 +175,8 @@ pub(super) struct PushFlags {
     #[arg(long = "push.untyped", value_name = "HOW", default_value = "sum",
           value_parser = choice(["sum", "last", "by_suffix"]))]
     pub(super) untyped: String,
-    /// Not built yet: accept UTF-8 in names.
+    /// Accepts any text as a metric's or label's name, quoted in the body, and decodes the names of labels in the
+    /// path that begin with 'U__'.
     #[arg(long = "push.enable-utf8-names", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
     pub(super) enable_utf8_names: bool,
@@ -288,6 +307,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(number) => Ok(number),
         Err(_) => Err(format!("'{text}' is not a whole number")),
+    }
+}
+
+fn file_mode(text: &str) -> Result<u32, String> {
+    let is_octal = text.len() <= 4 && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    match u32::from_str_radix(text, 8) {
+        Ok(mode @ 0..=0o777) if is_octal => Ok(mode),
+        _ => Err(format!("'{text}' is not a file mode, 0660 is for example")),
     }
 }
 

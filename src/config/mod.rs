@@ -7,14 +7,17 @@
 mod duration;
 mod exit;
 mod flags;
+mod paths;
 mod resolve;
 mod size;
 mod sources;
+mod web_file;
 
 use std::path::PathBuf;
 
 pub use exit::Exit;
 pub use resolve::ConfigError;
+pub use web_file::{WebFile, WebFileError, WebSettings, check_text as check_web_file};
 
 use crate::gateway;
 use crate::http;
@@ -27,6 +30,12 @@ use crate::telemetry::{LogFormat, LogLevel};
 pub struct Config {
     /// Where to listen; at least one address.
     pub listen: Vec<net::ListenAddress>,
+    /// The permissions of unix sockets that are made.
+    pub unix_socket_mode: u32,
+    /// Whether to listen on what the service manager passes, and not on [`Self::listen`].
+    pub systemd_socket: bool,
+    /// The web configuration file, if there is one.
+    pub web_file: Option<WebFile>,
     /// How connections are served.
     pub net: net::Options,
     /// How requests are read and answered.
@@ -72,7 +81,7 @@ pub enum OnDamage {
 
 impl Config {
     /// Reads the arguments (without the program's name) and, for flags not among them, the environment
-    /// through `environment`; looks whether the store's path is a regular file.
+    /// through `environment`; looks whether the store's path is a regular file, and reads the web configuration file.
     pub fn from_sources(
         arguments: impl IntoIterator<Item = std::ffi::OsString>,
         environment: impl Fn(&str) -> Option<std::ffi::OsString>,

@@ -1,14 +1,16 @@
 //! From flags to the configuration: what goes together, what follows, what is refused.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::flags::{Flags, LimitFlags, PushFlags, WebFlags};
 use super::sources::Sourced;
-use super::{Config, OnDamage, Store};
+use super::{Config, OnDamage, Store, WebFile, WebFileError, paths};
 use crate::aggregation::UntypedMode;
 use crate::gateway::{self, Durability, Effect, Limits, QueueLimits};
 use crate::http;
+use crate::model::NameScheme;
 use crate::net;
 use crate::storage::EngineKind;
 
@@ -28,11 +30,16 @@ pub enum ConfigError {
         /// The flag.
         flag: &'static str,
     },
-    /// The scrape's path would hide another route or be hidden by it.
-    #[error("--web.telemetry-path={path}: {reason}")]
-    TelemetryPath {
-        /// The path given.
-        path: String,
+    /// The web configuration file cannot be followed.
+    #[error("--web.config.file: {0}")]
+    WebFile(#[from] WebFileError),
+    /// A path under which nothing could be answered, or that others use.
+    #[error("{flag}={value}: {reason}")]
+    Path {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        value: String,
         /// What is wrong with it.
         reason: &'static str,
     },
@@ -57,14 +64,23 @@ pub enum ConfigError {
 
 /// Makes the configuration.
 pub(super) fn resolve(sourced: Sourced) -> Result<Config, ConfigError> {
-    let Sourced { flags, durability_is_explicit } = sourced;
+    let Sourced { flags, durability_is_explicit, values } = sourced;
     refuse_not_built(&flags)?;
     let mut warnings = Vec::new();
     let store = store(&flags, durability_is_explicit, &mut warnings)?;
     let durability = durability(&flags, &store)?;
+    let web_file = Path::new(&flags.web.config_file);
+    let web_file = (!web_file.as_os_str().is_empty()).then(|| WebFile::read(web_file)).transpose()?;
     Ok(Config {
+        web_file,
+        unix_socket_mode: flags.web.unix_socket_mode,
+        systemd_socket: flags.web.systemd_socket,
         net: net_options(&flags)?,
-        http: http_options(&flags.web, &flags.push, &flags.limits)?,
+        http: http::Options {
+            flags: values,
+            names: if flags.push.enable_utf8_names { NameScheme::Utf8 } else { NameScheme::Legacy },
+            ..http_options(&flags.web, &flags.push, &flags.limits)?
+        },
         gateway: gateway::Options {
             untyped: untyped(&flags.push.untyped),
             durability,
@@ -83,17 +99,7 @@ pub(super) fn resolve(sourced: Sourced) -> Result<Config, ConfigError> {
 }
 
 fn refuse_not_built(flags: &Flags) -> Result<(), ConfigError> {
-    let asked_for = [
-        ("--help-man", flags.help_man),
-        ("--web.config.file", !flags.web.config_file.is_empty()),
-        ("--web.systemd-socket", flags.web.systemd_socket),
-        ("--web.enable-lifecycle", flags.web.enable_lifecycle),
-        ("--web.enable-admin-api", flags.web.enable_admin_api),
-        ("--web.external-url", !flags.web.external_url.is_empty()),
-        // A slash alone is the original's other way to say that there is no prefix.
-        ("--web.route-prefix", !matches!(flags.web.route_prefix.as_str(), "" | "/")),
-        ("--push.enable-utf8-names", flags.push.enable_utf8_names),
-    ];
+    let asked_for = [("--help-man", flags.help_man)];
     match asked_for.into_iter().find(|(_, is_set)| *is_set) {
         Some((flag, _)) => Err(ConfigError::NotBuilt { flag }),
         None => Ok(()),
@@ -226,10 +232,14 @@ fn http_options(
     push: &PushFlags,
     limits: &LimitFlags,
 ) -> Result<http::Options, ConfigError> {
-    check_telemetry_path(&flags.telemetry_path)
-        .map_err(|reason| ConfigError::TelemetryPath { path: flags.telemetry_path.clone(), reason })?;
+    let prefixes = paths::prefixes(flags)?;
     Ok(http::Options {
-        telemetry_path: flags.telemetry_path.clone(),
+        route_prefix: prefixes.route,
+        link_prefix: prefixes.link,
+        telemetry_path: paths::telemetry_path(flags)?,
+        lifecycle: flags.enable_lifecycle,
+        admin_api: flags.enable_admin_api,
+        flags: BTreeMap::new(),
         put: effect(&push.mode, push.put.as_deref(), Effect::ReplaceGroup),
         post: effect(&push.mode, push.post.as_deref(), Effect::ReplaceFamilies),
         answers_checked: !push.disable_consistency_check,
@@ -241,30 +251,9 @@ fn http_options(
         scrapes_max: flags.max_scrapes,
         scrape_timeout: flags.scrape_timeout,
         body_timeout: flags.body_timeout,
+        openmetrics: flags.enable_openmetrics,
+        openmetrics_created: flags.enable_openmetrics_created,
         kept_bytes_max: limits.kept_bytes,
+        ..http::Options::default()
     })
-}
-
-/// The path must be one that a request can have and that no other route answers.
-fn check_telemetry_path(path: &str) -> Result<(), &'static str> {
-    let lies_under =
-        |root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
-    if !path.starts_with('/') {
-        return Err("a path begins with '/'");
-    }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
-    if !path.bytes().all(plain) {
-        return Err("only letters, digits and / - . _ ~ are accepted");
-    }
-    if path == "/" || path == "/status" {
-        return Err("this is the path of the gateway's own page, choose another");
-    }
-    if path.ends_with('/') || path.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
-        return Err("a path has no empty, '.' or '..' component and no slash at its end");
-    }
-    let taken = ["/-", "/api", "/static", "/metrics/job", "/metrics/job@base64"];
-    if taken.into_iter().any(lies_under) {
-        return Err("this path belongs to the gateway's other requests, choose another");
-    }
-    Ok(())
 }

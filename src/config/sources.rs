@@ -3,20 +3,24 @@
 //! Knows nothing of what flags mean. Invariant: the environment is read by the names of the flags only,
 //! so that whatever else stands there (`TALLYGATE_PORT=tcp://...` in Kubernetes, say) does no harm.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 
-use super::Exit;
 use super::flags::Flags;
+use super::{Exit, duration};
 use crate::telemetry::build;
 
 /// The flags with what the user has set, and whether durability was among it.
 pub(super) struct Sourced {
     pub(super) flags: Flags,
     pub(super) durability_is_explicit: bool,
+    /// What every flag is set to, as text, by name.
+    pub(super) values: BTreeMap<String, String>,
 }
 
 /// Reads all sources. Help and version are answered whatever else was given.
@@ -35,7 +39,20 @@ pub(super) fn read(
     let matches = parse(&command, &all)?;
     let flags = Flags::from_arg_matches(&matches).map_err(|error| usage(&error))?;
     let durability_is_explicit = matches.value_source("durability") == Some(ValueSource::CommandLine);
-    Ok(Sourced { flags, durability_is_explicit })
+    let values = settable(&command)
+        .map(|(argument, name)| (name.to_owned(), value(&matches, argument.get_id().as_str())))
+        .collect();
+    Ok(Sourced { flags, durability_is_explicit, values })
+}
+
+/// What a flag is set to: durations as Go writes them, all else as it was given; several values with commas
+/// between.
+fn value(matches: &ArgMatches, flag: &str) -> String {
+    if let Ok(Some(duration)) = matches.try_get_one::<Duration>(flag) {
+        return duration::display(*duration);
+    }
+    let given = matches.get_raw(flag).into_iter().flatten();
+    given.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(",")
 }
 
 /// The environment variable that sets a flag.

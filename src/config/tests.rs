@@ -34,7 +34,7 @@ fn usage_error(line: &str, environment: &[(&str, &str)]) -> String {
 fn the_defaults_are_those_of_the_rooms() {
     let config = config("");
     assert_eq!(config.listen, [":9091".parse().unwrap()]);
-    assert_eq!(config.http, http::Options::default());
+    assert_eq!(config.http, http::Options { flags: config.http.flags.clone(), ..http::Options::default() });
     assert_eq!(config.gateway.limits, Limits::default());
     assert_eq!(config.gateway.queue, QueueLimits::default());
     assert_eq!(config.gateway.durability, Durability::Always);
@@ -43,6 +43,19 @@ fn the_defaults_are_those_of_the_rooms() {
     let Store::Directory { path, on_damage, .. } = config.store else { panic!("no store") };
     assert_eq!((path.to_str(), on_damage), (Some("tallygate.sled"), OnDamage::Refuse));
     assert!(config.warnings.is_empty());
+    assert!(config.web_file.is_none() && !config.systemd_socket);
+    assert_eq!(config.unix_socket_mode, 0o660);
+}
+
+#[test]
+fn addresses_of_all_kinds_go_together() {
+    let config = config("--web.listen-address=:1,unix:///run/x.sock --web.unix-socket-mode=600");
+    assert_eq!(
+        config.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [":1", "unix:///run/x.sock"]
+    );
+    assert_eq!(config.unix_socket_mode, 0o600);
+    assert!(super::tests::config("--web.systemd-socket").systemd_socket);
 }
 
 #[test]
@@ -85,6 +98,11 @@ fn mistakes_are_told_in_one_line() {
         ("--web.scrape-timeout=0", "--web.scrape-timeout: must be longer than 0"),
         ("--web.listen-address=9091", "--web.listen-address: missing port"),
         ("--web.listen-address=", "--web.listen-address: missing port"),
+        ("--web.listen-address=unix://x.sock", "--web.listen-address: 'x.sock' is not an absolute path"),
+        ("--web.unix-socket-mode=rw", "--web.unix-socket-mode: 'rw' is not a file mode"),
+        ("--web.unix-socket-mode=1777", "--web.unix-socket-mode: '1777' is not a file mode"),
+        ("--web.unix-socket-mode=+77", "--web.unix-socket-mode: '+77' is not a file mode"),
+        ("--web.config.file=/no/such", "--web.config.file: /no/such: cannot read /no/such: "),
         ("--persistence.cache-bytes=1", "--persistence.cache-bytes must be from 16MiB to 64MiB"),
     ] {
         let what = usage_error(line, &[]);
@@ -143,19 +161,7 @@ fn a_mistake_in_the_environment_names_the_variable() {
 
 #[test]
 fn what_is_not_built_yet_stops_the_start_only_when_it_is_set() {
-    for flag in [
-        "--web.config.file=web.yml",
-        "--web.systemd-socket",
-        "--web.enable-lifecycle",
-        "--web.enable-admin-api=true",
-        "--web.external-url=http://example.org/",
-        "--web.route-prefix=/x",
-        "--push.enable-utf8-names",
-        "--help-man",
-    ] {
-        let name = flag.split('=').next().unwrap();
-        assert_eq!(usage_error(flag, &[]), format!("{name} is not supported yet; leave it at its default"));
-    }
+    assert_eq!(usage_error("--help-man", &[]), "--help-man is not supported yet; leave it at its default");
     config("--web.config.file= --web.external-url= --web.route-prefix=/ --no-web.systemd-socket");
 }
 
@@ -246,6 +252,78 @@ fn a_damaged_store_may_be_put_aside() {
 }
 
 #[test]
+fn the_prefix_is_that_of_the_external_url_unless_it_is_given() {
+    for (url, prefix, route, link) in [
+        ("", "", "", ""),
+        ("", "/", "", ""),
+        ("", "x", "/x", "/x"),
+        ("", "//", "", ""),
+        ("", "/x/y/", "/x/y", "/x/y"),
+        ("http://ex.org/some/path/", "", "/some/path", "/some/path"),
+        ("https://ex.org:8080", "", "", ""),
+        ("HTTP://user@ex.org/", "", "", ""),
+        ("/some/path", "", "/some/path", "/some/path"),
+        ("http://ex.org/some/path/", "/", "", "/some/path"),
+        ("http://ex.org/some/path/", "/x", "/x", "/some/path"),
+        ("http://ex.org", "/x", "/x", ""),
+    ] {
+        let line = format!("--web.external-url={url} --web.route-prefix={prefix}");
+        let http = config(&line).http;
+        assert_eq!((http.route_prefix.as_str(), http.link_prefix.as_str()), (route, link), "{line}");
+    }
+    for (line, reason) in [
+        ("--web.route-prefix=/a b", "--web.route-prefix=/a b: only letters"),
+        ("--web.route-prefix=/a//b", "--web.route-prefix=/a//b: a path has no empty"),
+        ("--web.route-prefix=/../a", "--web.route-prefix=/../a: a path has no empty"),
+        ("--web.external-url=ex.org", "--web.external-url=ex.org: write it as http://host/path"),
+        ("--web.external-url=ftp://ex.org/", "--web.external-url=ftp://ex.org/: write it as"),
+        ("--web.external-url=http:///x", "--web.external-url=http:///x: write it as"),
+        ("--web.external-url=http://ex.org/?x", "--web.external-url=http://ex.org/?x: only the path"),
+        ("--web.external-url=http://ex.org/#x", "--web.external-url=http://ex.org/#x: only the path"),
+        ("--web.external-url=http://ex.org/a%20b", "--web.external-url=http://ex.org/a%20b: only letters"),
+    ] {
+        let arguments = [OsString::from(line)];
+        let Err(Exit::Usage(what)) = Config::from_sources(arguments, |_| None) else { panic!("{line}") };
+        assert!(what.starts_with(reason), "{line}: {what}");
+    }
+}
+
+#[test]
+fn what_stops_or_wipes_the_gateway_is_off_unless_it_is_asked_for() {
+    let off = config("").http;
+    assert!(!off.lifecycle && !off.admin_api);
+    let on = config("--web.enable-lifecycle --web.enable-admin-api").http;
+    assert!(on.lifecycle && on.admin_api);
+}
+
+#[test]
+fn every_flag_is_shown_with_its_value() {
+    let environment = [("TALLYGATE_WEB_ENABLE_LIFECYCLE", "true")];
+    let line =
+        "--web.listen-address=:1 --web.listen-address=:2 --persistence.interval=90s --limit.body-bytes=1MiB";
+    let shown = config_of(line, &environment).unwrap().http.flags;
+    for (flag, value) in [
+        ("web.listen-address", ":1,:2"),
+        ("web.telemetry-path", "/metrics"),
+        ("web.enable-lifecycle", "true"),
+        ("web.enable-admin-api", "false"),
+        ("web.external-url", ""),
+        ("persistence.interval", "1m30s"),
+        ("web.scrape-timeout", "1m0s"),
+        ("limit.body-bytes", "1MiB"),
+        ("log.level", "info"),
+    ] {
+        assert_eq!(shown.get(flag).map(String::as_str), Some(value), "{flag}");
+    }
+    for flag in ["help", "version", "help-man"] {
+        assert!(!shown.contains_key(flag), "{flag}");
+    }
+    let documented = flags::Flags::command();
+    let settable = documented.get_arguments().filter(|argument| argument.get_action().takes_values());
+    assert_eq!(settable.count(), shown.len());
+}
+
+#[test]
 fn a_telemetry_path_is_free_but_for_what_others_use() {
     for path in ["/m", "/metrics/all", "/metrics/jobs", "/statuses", "/a/b.c-d_e~f", "/-m"] {
         assert_eq!(config(&format!("--web.telemetry-path={path}")).http.telemetry_path, path);
@@ -261,6 +339,7 @@ fn a_telemetry_path_is_free_but_for_what_others_use() {
         ("/metrics/job", "other requests"),
         ("/metrics/job/x", "other requests"),
         ("/metrics/job@base64", "only letters"),
+        ("/metrics/job/x/", "no slash at its end"),
         ("/metrics/", "no slash at its end"),
         ("/a//b", "no empty"),
         ("/a/../b", "no empty"),

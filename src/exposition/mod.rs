@@ -4,5 +4,14 @@
 //! whether a histogram's counts make sense, a name is reserved or a timestamp is allowed is judged
 //! elsewhere.
 
+mod label_template;
+pub mod names;
+pub mod negotiation;
 pub mod number;
+pub mod openmetrics;
+pub mod protobuf;
+mod sample;
 pub mod text;
+
+pub use label_template::LabelTemplate;
+pub use sample::Name;

@@ -207,6 +207,30 @@ impl<'s> FamilyView<'s> {
         }
         series.into_ordered()
     }
+
+    /// Its series group by group, in each in the order in which they were first pushed. Takes no memory.
+    pub fn stored_series(&self) -> impl Iterator<Item = SeriesView<'s>> {
+        let groups = self.groups;
+        let (pages, time) = match &self.source {
+            Source::Stored { pages } => (&**pages, None),
+            Source::Times { time } => (&[][..], Some(*time)),
+        };
+        let times = time.into_iter().flat_map(move |time| {
+            let value = move |group: &HeldGroup| Held::Time(time(group));
+            groups.iter().map(move |group| SeriesView {
+                key: &group.key,
+                layout: None,
+                slot: 0,
+                value: value(group),
+            })
+        });
+        let stored = pages.iter().flat_map(move |PageOfFamily { group, page, family }| {
+            let (page, family): (&'s Arc<Page>, usize) = (*page, *family);
+            let slots = (0..page.values.len()).filter(move |&slot| page.layout.family_index(slot) == family);
+            slots.map(move |slot| SeriesView::of_page(&groups[*group].key, page, slot))
+        });
+        stored.chain(times)
+    }
 }
 
 /// One series of a snapshot.

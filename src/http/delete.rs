@@ -30,7 +30,7 @@ pub(super) async fn delete(shared: &Arc<Shared>, path: PushPath<'_>, request: Re
 
 async fn remove(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts) -> Result<(), Error> {
     refuse_what_is_not_built(head)?;
-    let key = path.grouping_key()?;
+    let key = path.grouping_key(shared.options.names)?;
     closing_if_it_panics(pin!(shared.gateway.delete(&key))).await?;
     Ok(())
 }

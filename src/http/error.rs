@@ -8,14 +8,17 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, StatusCode};
 
-use super::body::BodyError;
+use super::access::Denied;
+use super::body::{self, BodyError};
 use super::options::Options;
 use super::path::PathError;
 use crate::exposition::text::ParseError;
+use crate::exposition::{openmetrics, protobuf};
 use crate::gateway::{PushError, Rejection, Unavailable};
 use crate::telemetry::Reason;
 
@@ -34,6 +37,9 @@ const LATER: Duration = Duration::from_secs(5);
 /// Every way in which a request does not get what it asked for.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
+    /// The client may not do that, or not now.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The path is not one to push to.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -43,6 +49,12 @@ pub(super) enum Error {
     /// The body is not what its format demands.
     #[error(transparent)]
     Parse(#[from] ParseError),
+    /// The body is not OpenMetrics.
+    #[error(transparent)]
+    ParseOpenMetrics(#[from] openmetrics::ParseError),
+    /// The body is not what protobuf demands.
+    #[error(transparent)]
+    Protobuf(#[from] protobuf::ParseError),
     /// The push was not accepted.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -52,12 +64,6 @@ pub(super) enum Error {
     /// The request asks for what is not built; doing the rest of it would not be what was meant.
     #[error("{0} is not supported by this version; nothing was applied, send the request without it")]
     NotBuilt(String),
-    /// The body is in a format that is not read.
-    #[error(
-        "the Content-Type application/vnd.google.protobuf is not supported by this version; push in the text \
-         format, with Content-Type text/plain; version=0.0.4"
-    )]
-    ProtobufNotBuilt,
     /// No such route.
     #[error("404 page not found")]
     NotFound,
@@ -87,6 +93,12 @@ pub(super) enum Error {
         /// How many there may be.
         max: usize,
     },
+    /// Too many lists of all groups are being made.
+    #[error("{max} lists of all groups are being made, which is the limit; try again")]
+    TooManyListings {
+        /// How many there may be.
+        max: usize,
+    },
     /// What clients have not read yet of earlier scrapes takes too much memory.
     #[error("scrapes that are read slowly hold too much memory; try again, or read faster")]
     SlowScrapes,
@@ -102,18 +114,23 @@ impl Error {
     /// Its status code.
     pub(super) fn status(&self) -> StatusCode {
         match self {
+            Self::Denied(denied) => denied_status(denied),
             Self::Path(PathError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Path(PathError::NotAPushPath) | Self::NotFound => StatusCode::NOT_FOUND,
             Self::Body(error) => body_status(error),
             Self::Push(PushError::Rejected(Rejection::Limit(_))) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Path(_) | Self::Parse(_) | Self::Push(PushError::Rejected(_)) => StatusCode::BAD_REQUEST,
+            Self::Path(_)
+            | Self::Parse(_)
+            | Self::ParseOpenMetrics(_)
+            | Self::Protobuf(_)
+            | Self::Push(PushError::Rejected(_)) => StatusCode::BAD_REQUEST,
             Self::Push(PushError::Unavailable(_))
             | Self::Unavailable(_)
             | Self::TooManyScrapes { .. }
+            | Self::TooManyListings { .. }
             | Self::SlowScrapes
             | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotBuilt(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::ProtobufNotBuilt => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Elsewhere { method, .. } if *method == Method::GET => StatusCode::MOVED_PERMANENTLY,
             // Keeps the method, which a client drops at 301.
@@ -127,25 +144,35 @@ impl Error {
     /// far.
     pub(super) fn reason(&self) -> Option<Reason> {
         match self {
+            Self::Denied(_) => Some(Reason::Access),
             Self::Path(PathError::TooLong { .. }) => Some(Reason::Size),
             Self::Path(_) => Some(Reason::Path),
             Self::Body(error) => Some(body_reason(error)),
-            Self::Parse(_) => Some(Reason::Parse),
+            Self::Parse(_) | Self::ParseOpenMetrics(_) | Self::Protobuf(_) => Some(Reason::Parse),
             Self::Push(PushError::Rejected(rejection)) => Some(rejection_reason(rejection)),
             Self::Push(PushError::Unavailable(error)) | Self::Unavailable(error) => {
                 Some(unavailable_reason(error))
             }
             Self::NotBuilt(_) => Some(Reason::NotImplemented),
-            Self::ProtobufNotBuilt => Some(Reason::Encoding),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::Elsewhere { .. }
             | Self::LifecycleDisabled
             | Self::TooManyScrapes { .. }
+            | Self::TooManyListings { .. }
             | Self::SlowScrapes
             | Self::NotReady(_)
             | Self::Internal => None,
         }
+    }
+
+    /// Whether a body could not be had in the clear, as against not at all.
+    fn is_of_decoding(&self) -> bool {
+        let is_cut = matches!(
+            self,
+            Self::Body(BodyError::UnexpectedEnd | BodyError::Malformed(_) | BodyError::TimedOut(_))
+        );
+        self.reason() == Some(Reason::Encoding) && !is_cut
     }
 
     /// The text on the wire, without the line feed that the plain form adds.
@@ -163,7 +190,11 @@ impl Error {
                 Unavailable::QueueFull => SOON,
                 Unavailable::Storage { .. } | Unavailable::ShuttingDown => LATER,
             }),
-            Self::Body(BodyError::NoMemory) | Self::TooManyScrapes { .. } | Self::SlowScrapes => Some(SOON),
+            Self::Denied(Denied::TooManyRequests | Denied::Busy)
+            | Self::Body(BodyError::NoMemory)
+            | Self::TooManyScrapes { .. }
+            | Self::TooManyListings { .. }
+            | Self::SlowScrapes => Some(SOON),
             Self::NotReady(_) => Some(LATER),
             _ => None,
         }
@@ -179,7 +210,11 @@ impl Error {
                 | BodyError::Malformed(_)
                 | BodyError::TimedOut(_)
                 | BodyError::NoMemory => true,
-                BodyError::UnsupportedEncoding(_) | BodyError::NothingToInflate | BodyError::Gzip(_) => false,
+                BodyError::UnsupportedEncoding(_)
+                | BodyError::NothingToInflate
+                | BodyError::Gzip(_)
+                | BodyError::Snappy(_)
+                | BodyError::Zstd(_) => false,
             },
             _ => false,
         }
@@ -199,14 +234,33 @@ impl IntoResponse for Error {
         if let Self::MethodNotAllowed { allowed } = self {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
+        if let Self::Body(BodyError::UnsupportedEncoding(_)) = self {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPTED_ENCODINGS));
+        }
+        if let Self::Denied(Denied::Unauthorized) = self {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+        }
         if let Some(wait) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
         if self.closes() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        if self.is_of_decoding() {
+            response.extensions_mut().insert(OfDecoding);
+        }
         response
     }
+}
+
+/// Marks the answer to a body that could not be had in the clear.
+#[derive(Clone, Copy)]
+struct OfDecoding;
+
+/// Whether this answers a body that could not be had in the clear. Pushgateway decodes before it looks for a
+/// handler, so that none counts such a request.
+pub(super) fn is_of_decoding(response: &Response) -> bool {
+    response.extensions().get::<OfDecoding>().is_some()
 }
 
 /// An empty response to OPTIONS, with the methods allowed, if a certain route was asked about.
@@ -228,7 +282,8 @@ fn plain(status: StatusCode, text: &str) -> Response {
     (status, [(CONTENT_TYPE, PLAIN), nosniff], format!("{text}\n")).into_response()
 }
 
-/// `location` is one of the paths of our own routes, so it needs no escaping beyond that of a header.
+/// `location` is one of the paths of our own routes, behind a prefix that is as plain, so it needs no escaping
+/// beyond that of a header.
 fn redirect(status: StatusCode, location: &str, method: &Method) -> Response {
     let mut response = if *method == Method::GET {
         let html = format!("<a href=\"{location}\">Moved Permanently</a>.\n\n");
@@ -242,6 +297,15 @@ fn redirect(status: StatusCode, location: &str, method: &Method) -> Response {
     response
 }
 
+fn denied_status(denied: &Denied) -> StatusCode {
+    match denied {
+        Denied::Unauthorized => StatusCode::UNAUTHORIZED,
+        Denied::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Denied::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Denied::Right { .. } | Denied::Job { .. } => StatusCode::FORBIDDEN,
+    }
+}
+
 fn body_status(error: &BodyError) -> StatusCode {
     match error {
         BodyError::UnsupportedEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -249,6 +313,8 @@ fn body_status(error: &BodyError) -> StatusCode {
         BodyError::UnexpectedEnd
         | BodyError::NothingToInflate
         | BodyError::Gzip(_)
+        | BodyError::Snappy(_)
+        | BodyError::Zstd(_)
         | BodyError::Malformed(_) => StatusCode::BAD_REQUEST,
         BodyError::TimedOut(_) => StatusCode::REQUEST_TIMEOUT,
         BodyError::NoMemory => StatusCode::SERVICE_UNAVAILABLE,
@@ -263,6 +329,8 @@ fn body_reason(error: &BodyError) -> Reason {
         | BodyError::UnexpectedEnd
         | BodyError::NothingToInflate
         | BodyError::Gzip(_)
+        | BodyError::Snappy(_)
+        | BodyError::Zstd(_)
         | BodyError::Malformed(_)
         | BodyError::TimedOut(_) => Reason::Encoding,
     }
@@ -359,6 +427,8 @@ mod tests {
             (BodyError::UnexpectedEnd, 400),
             (BodyError::NothingToInflate, 400),
             (BodyError::Gzip("invalid header".to_owned()), 400),
+            (BodyError::Snappy("corrupt input"), 400),
+            (BodyError::Zstd("corrupt input".to_owned()), 400),
             (BodyError::TimedOut(LATER), 408),
         ] {
             assert_eq!(Error::Body(error.clone()).status(), status, "{error}");

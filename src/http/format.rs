@@ -1,7 +1,7 @@
 //! In which format a body is, by its content type.
 //!
-//! Invariant: only what declares itself as delimited protobuf is taken for it; everything else is text, as
-//! with Pushgateway, for clients send text under all sorts of types.
+//! Invariant: only what declares itself as delimited protobuf or OpenMetrics is taken for it; everything else is text,
+//! as with Pushgateway, for clients send text under all sorts of types.
 
 use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
@@ -11,6 +11,8 @@ use hyper::header::CONTENT_TYPE;
 pub(super) enum Format {
     /// Text format 0.0.4.
     Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
     /// Length-delimited `io.prometheus.client.MetricFamily` messages.
     Protobuf,
 }
@@ -20,6 +22,9 @@ pub(super) fn of(headers: &HeaderMap) -> Format {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut parts = split_outside_quotes(content_type).into_iter();
     let media_type = parts.next().unwrap_or("").trim();
+    if media_type.eq_ignore_ascii_case("application/openmetrics-text") {
+        return Format::OpenMetrics;
+    }
     if !media_type.eq_ignore_ascii_case("application/vnd.google.protobuf") {
         return Format::Text;
     }
@@ -65,6 +70,17 @@ mod tests {
     }
 
     #[test]
+    fn openmetrics_is_told_by_its_media_type() {
+        for content_type in [
+            "application/openmetrics-text",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            "Application/OpenMetrics-Text;version=0.0.1",
+        ] {
+            assert_eq!(format(content_type), Format::OpenMetrics, "{content_type}");
+        }
+    }
+
+    #[test]
     fn everything_else_is_text() {
         assert_eq!(of(&HeaderMap::new()), Format::Text);
         for content_type in [
@@ -73,7 +89,6 @@ mod tests {
             "application/json",
             "application/x-www-form-urlencoded",
             "text/plain; version=0.0.4",
-            "application/openmetrics-text; version=1.0.0",
             "application/vnd.google.protobuf",
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=text",
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=DELIMITED",

@@ -10,13 +10,15 @@ use std::pin::{Pin, pin};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
+use hyper::header::CONTENT_LENGTH;
 
 use super::error::Error;
 use crate::telemetry::{Handler, Method, Metrics, StatusCode};
 
-/// The stack around `answer`, which says what has answered, too. Layers of `tower` would box every request
-/// several times, which costs more than all else that is done for a small push.
-pub(super) async fn stack<F: Future<Output = (Handler, Response)>>(
+/// The stack around `answer`, which says what has answered, too, if that is counted by itself. Layers of
+/// `tower` would box every request several times, which costs more than all else that is done for a small
+/// push.
+pub(super) async fn stack<F: Future<Output = (Option<Handler>, Response)>>(
     metrics: &Metrics,
     request: Request,
     answer: impl FnOnce(Request) -> F,
@@ -25,14 +27,28 @@ pub(super) async fn stack<F: Future<Output = (Handler, Response)>>(
     let path = tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned());
     // 500 instead of a closed connection, which survives.
     let answering = pin!(answer(request));
-    let (handler, response) = caught(answering).await.unwrap_or_else(|response| (Handler::Other, response));
+    let (handler, response) = caught(answering).await.unwrap_or_else(|response| (None, response));
     // Counts what is really answered, 500 included.
     let status = response.status().as_u16();
-    metrics.http_requests.of((handler, Method::of(method.as_str()), StatusCode(status))).increment();
+    let (by_method, by_code) = (Method::of(method.as_str()), StatusCode(status));
+    match handler {
+        Some(handler) => metrics.http_requests.of((handler, by_method, by_code)).increment(),
+        None => metrics.http_other_requests.of((by_method, by_code)).increment(),
+    }
     if let Some(path) = path {
         tracing::debug!(%method, path, status, "request");
     }
     response
+}
+
+/// Roughly the bytes of a request as it was sent, its body as announced and not as inflated.
+pub(super) fn approximate_size(request: &Request) -> u64 {
+    let headers: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let head = request.method().as_str().len() + path + "HTTP/1.1".len() + headers;
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    (head as u64).saturating_add(length.and_then(|length| length.parse().ok()).unwrap_or(0))
 }
 
 /// What comes of `answering`, or the answer to its panic.
@@ -77,7 +93,10 @@ mod tests {
 
     use super::*;
 
-    async fn answered(metrics: &Metrics, answering: impl Future<Output = (Handler, Response)>) -> Response {
+    async fn answered(
+        metrics: &Metrics,
+        answering: impl Future<Output = (Option<Handler>, Response)>,
+    ) -> Response {
         stack(metrics, Request::new(Body::empty()), |_| answering).await
     }
 
@@ -86,7 +105,21 @@ mod tests {
         let metrics = Metrics::default();
         let response = answered(&metrics, async { panic!("before anything was applied") }).await;
         assert_eq!(response.status(), 500);
-        assert_eq!(metrics.http_requests.of((Handler::Other, Method::Get, StatusCode(500))).get(), 1);
+        assert_eq!(metrics.http_other_requests.of((Method::Get, StatusCode(500))).get(), 1);
+    }
+
+    #[test]
+    fn the_size_of_a_request_is_that_of_its_head_and_of_what_it_announces() {
+        let request = |length: &str| {
+            let request = Request::builder().method("PUT").uri("http://h/metrics/job/j?x").header("a", "bc");
+            request.header("content-length", length).body(Body::empty()).unwrap()
+        };
+        let head =
+            "PUT".len() + "/metrics/job/j?x".len() + "HTTP/1.1".len() + "abc".len() + "content-length".len();
+        assert_eq!(approximate_size(&request("100")), head as u64 + 3 + 100);
+        assert_eq!(approximate_size(&request("many")), head as u64 + 4);
+        let endless = approximate_size(&request("18446744073709551615"));
+        assert_eq!(endless, u64::MAX);
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 //! Knows nothing of how merging or storing works. Invariants: statuses and wire texts of errors stand in
 //! `error` alone; once a push is applied its only answers are 200 and a closed connection.
 
+pub mod access;
+mod api;
 mod body;
 mod delete;
 mod error;
@@ -13,11 +15,13 @@ mod middleware;
 mod options;
 pub mod path;
 mod push;
+mod quit;
 mod repeats;
 mod router;
 mod scrape;
 #[cfg(test)]
 mod testing;
 
+pub use body::unsnap;
 pub use options::Options;
 pub use router::Router;

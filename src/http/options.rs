@@ -1,14 +1,28 @@
 //! What can be set about the HTTP side, and the flags that set it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::gateway::Effect;
+use crate::model::NameScheme;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is switched by itself")]
 pub struct Options {
-    /// The path of the scrape; starts with a slash. Push paths start with `/metrics` whatever it is.
+    /// What all paths begin with: nothing, or a slash and more, without a slash at the end.
+    pub route_prefix: String,
+    /// What paths begin with for those who come through a proxy: where the links of pages lead to.
+    pub link_prefix: String,
+    /// The path of the scrape, behind the prefix; starts with a slash. Push paths start with `/metrics`
+    /// whatever it is.
     pub telemetry_path: String,
+    /// Whether the gateway can be stopped by a request.
+    pub lifecycle: bool,
+    /// Whether everything can be wiped by a request.
+    pub admin_api: bool,
+    /// All flags with their values, by name, as the JSON API shows them.
+    pub flags: BTreeMap<String, String>,
     /// What a PUT does to the group that it is sent to.
     pub put: Effect,
     /// What a POST does to the group that it is sent to.
@@ -32,6 +46,12 @@ pub struct Options {
     pub scrapes_max: usize,
     /// How long a client may take to read a scrape.
     pub scrape_timeout: Duration,
+    /// Whether a reader that prefers OpenMetrics gets it, even if it takes text 0.0.4 as well.
+    pub openmetrics: bool,
+    /// Whether OpenMetrics says when series began.
+    pub openmetrics_created: bool,
+    /// Which names pushes may use.
+    pub names: NameScheme,
     /// Bytes of exposition text that are kept from one scrape for the next.
     pub kept_bytes_max: usize,
 }
@@ -56,7 +76,12 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            route_prefix: String::new(),
+            link_prefix: String::new(),
             telemetry_path: "/metrics".to_owned(),
+            lifecycle: false,
+            admin_api: false,
+            flags: BTreeMap::new(),
             put: Effect::Merge,
             post: Effect::Merge,
             answers_checked: true,
@@ -68,6 +93,9 @@ impl Default for Options {
             body_timeout: Duration::from_mins(1),
             scrapes_max: 64,
             scrape_timeout: Duration::from_mins(1),
+            openmetrics: false,
+            openmetrics_created: false,
+            names: NameScheme::default(),
             kept_bytes_max: 256 << 20,
         }
     }

@@ -4,13 +4,15 @@
 //! Pushgateway. Invariant: the path is percent-decoded once, as a whole, before it is split, and a key that
 //! comes out holds valid label names and UTF-8 only.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::model::{GroupingKey, is_pushable_label_name};
+use crate::exposition::names;
+use crate::model::{GroupingKey, NameScheme};
 
 /// Base64 as Pushgateway reads it once padding is stripped: trailing bits may be anything.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -49,12 +51,12 @@ pub enum PathError {
     )]
     NotClean(&'static str),
     /// The fixed part in other letter case.
-    #[error("the path must start with {expected} in lower case; it starts with {}", quote(.found))]
+    #[error("the path must start with {expected}, in this letter case; it starts with {}", quote(.found))]
     LetterCase {
         /// How it starts.
         found: Vec<u8>,
         /// How it should.
-        expected: &'static str,
+        expected: String,
     },
     /// The value of `job@base64`.
     #[error(
@@ -119,12 +121,12 @@ pub(super) struct PushPath<'p> {
     labels: &'p [u8],
 }
 
-/// Reads the grouping key out of a path as it stands in the request line, without its query.
+/// Reads the grouping key out of a path as it stands in the request line, without its query; names are legacy names.
 pub fn parse(path: &str) -> Result<GroupingKey, PathError> {
     let decoded = decode(path)?;
     match shape(&decoded) {
-        Shape::Push(push) => push.grouping_key(),
-        Shape::Misspelt => Err(misspelling(&decoded)),
+        Shape::Push(push) => push.grouping_key(NameScheme::Legacy),
+        Shape::Misspelt => Err(misspelling(&decoded, "")),
         Shape::Other => Err(PathError::NotAPushPath),
     }
 }
@@ -166,15 +168,31 @@ pub(super) fn shape(decoded: &[u8]) -> Shape<'_> {
     }
 }
 
-/// What is wrong with a path of [`Shape::Misspelt`], and what to do.
-pub(super) fn misspelling(decoded: &[u8]) -> PathError {
+/// What is wrong with a path of [`Shape::Misspelt`], and what to do; `decoded` is the whole path, `prefix`
+/// what it should begin with.
+pub(super) fn misspelling(decoded: &[u8], prefix: &str) -> PathError {
     if let Some(part) = unclean_part(decoded) {
         return PathError::NotClean(part);
     }
-    let start = decoded.splitn(4, |&byte| byte == b'/').take(3).collect::<Vec<_>>().join(&b'/');
+    let parts = prefix.matches('/').count() + 3;
+    let start = decoded.splitn(parts + 1, |&byte| byte == b'/').take(parts).collect::<Vec<_>>().join(&b'/');
     let is_base64 = start.to_ascii_lowercase().ends_with(BASE64_SUFFIX);
     let expected = if is_base64 { "/metrics/job@base64/" } else { "/metrics/job/" };
-    PathError::LetterCase { found: start, expected }
+    PathError::LetterCase { found: start, expected: format!("{prefix}{expected}") }
+}
+
+/// What follows the prefix in a path; `None` for a path that does not begin with it.
+pub(super) fn below<'p>(decoded: &'p [u8], prefix: &str) -> Option<&'p [u8]> {
+    decoded.strip_prefix(prefix.as_bytes()).filter(|rest| rest.starts_with(b"/"))
+}
+
+/// Whether a path that is not below the prefix would be a push path, were it cleaned up and in the right
+/// letter case.
+pub(super) fn would_be_push_below(decoded: &[u8], prefix: &str) -> bool {
+    let cleaned = clean(decoded);
+    cleaned.split_at_checked(prefix.len()).is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(prefix.as_bytes()) && rest.starts_with(b"/") && would_be_push(rest)
+    })
 }
 
 /// The path without empty segments, `.` and `..`, and without a trailing slash; `/` at least.
@@ -221,28 +239,29 @@ fn unclean_part(decoded: &[u8]) -> Option<&'static str> {
 }
 
 impl PushPath<'_> {
-    /// Reads the labels, in Pushgateway's order of checks; whether all is text comes last.
-    pub(super) fn grouping_key(&self) -> Result<GroupingKey, PathError> {
+    /// Reads the labels, in Pushgateway's order of checks; whether all is text comes last. With UTF-8 names those
+    /// that begin with `U__` are decoded.
+    pub(super) fn grouping_key(&self, names: NameScheme) -> Result<GroupingKey, PathError> {
         let job = if self.job_is_base64 {
             decode_base64(self.job).map_err(|(offset, decoded)| PathError::JobEncoding { decoded, offset })?
         } else {
             self.job.to_vec()
         };
-        let labels = self.labels()?;
+        let labels = self.labels(names)?;
         if job.is_empty() {
             return Err(PathError::NoJob);
         }
         let job = into_text("job", job)?;
         let labels = labels
             .into_iter()
-            .map(|(name, value)| into_text(name, value).map(|value| (name, value)))
+            .map(|(name, value)| into_text(&name, value).map(|value| (name, value)))
             .collect::<Result<Vec<_>, _>>()?;
-        GroupingKey::new(&job, labels.iter().map(|(name, value)| (*name, value.as_str())))
+        GroupingKey::new(&job, labels.iter().map(|(name, value)| (&**name, value.as_str())))
             .ok_or(PathError::NoJob)
     }
 
     /// The pairs behind the job, values decoded.
-    fn labels(&self) -> Result<Vec<(&str, Vec<u8>)>, PathError> {
+    fn labels(&self, names: NameScheme) -> Result<Vec<DecodedLabel<'_>>, PathError> {
         let Some(labels) = self.labels.strip_prefix(b"/").filter(|labels| !labels.is_empty()) else {
             return Ok(Vec::new());
         };
@@ -250,19 +269,26 @@ impl PushPath<'_> {
         if !parts.len().is_multiple_of(2) {
             return Err(PathError::OddComponents(self.labels.to_vec()));
         }
-        parts.chunks_exact(2).map(|pair| label(pair[0], pair[1])).collect()
+        parts.chunks_exact(2).map(|pair| label(names, pair[0], pair[1])).collect()
     }
 }
 
+/// A label's name and value.
+type DecodedLabel<'p> = (Cow<'p, str>, Vec<u8>);
+
 /// One label of the path.
-fn label<'p>(name: &'p [u8], value: &[u8]) -> Result<(&'p str, Vec<u8>), PathError> {
+fn label<'p>(names: NameScheme, name: &'p [u8], value: &[u8]) -> Result<DecodedLabel<'p>, PathError> {
     let (name, is_base64) = match name.strip_suffix(BASE64_SUFFIX) {
         Some(name) => (name, true),
         None => (name, false),
     };
     let name = str::from_utf8(name)
         .ok()
-        .filter(|name| is_pushable_label_name(name))
+        .map(|name| match names {
+            NameScheme::Legacy => Cow::Borrowed(name),
+            NameScheme::Utf8 => names::unescape(name),
+        })
+        .filter(|name| names.is_pushable_label_name(name))
         .ok_or_else(|| PathError::LabelName(name.to_vec()))?;
     if !is_base64 {
         return Ok((name, value.to_vec()));
@@ -270,7 +296,7 @@ fn label<'p>(name: &'p [u8], value: &[u8]) -> Result<(&'p str, Vec<u8>), PathErr
     match decode_base64(value) {
         Ok(decoded) => Ok((name, decoded)),
         Err((offset, _)) => {
-            Err(PathError::ValueEncoding { name: name.to_owned(), value: value.to_vec(), offset })
+            Err(PathError::ValueEncoding { name: name.into_owned(), value: value.to_vec(), offset })
         }
     }
 }

@@ -19,7 +19,7 @@ use super::format::{self, Format};
 use super::middleware::closing_if_it_panics;
 use super::path::PushPath;
 use super::router::Shared;
-use crate::exposition::text;
+use crate::exposition::{openmetrics, protobuf, text};
 use crate::gateway::{Effect, PushError, ResolvedPush, Submitted, Unavailable};
 use crate::model::GroupingKey;
 
@@ -71,11 +71,11 @@ pub(super) fn refuse_what_is_not_built(head: &Parts) -> Result<(), Error> {
 
 async fn store(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts, body: &mut Body) -> Result<(), Error> {
     refuse_what_is_not_built(head)?;
-    let known = shared.repeats.of(head.uri.path());
-    let key = if known.is_none() { Some(path.grouping_key()?) } else { None };
-    if format::of(&head.headers) == Format::Protobuf {
-        return Err(Error::ProtobufNotBuilt);
-    }
+    let format = format::of(&head.headers);
+    // Repeats are those of text: the same bytes may say something else in another format.
+    let known = if format == Format::Text { shared.repeats.of(head.uri.path()) } else { None };
+    let names = shared.options.names;
+    let key = if known.is_none() { Some(path.grouping_key(names)?) } else { None };
     let effect = if head.method == Method::PUT { shared.options.put } else { shared.options.post };
     let received = body::receive(&head.headers, body, &shared.options, &shared.memory).await?;
     let bytes = received.bytes();
@@ -91,8 +91,8 @@ async fn store(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts, body: &mu
             Submitted::Outdated => shared.repeats.forget(head.uri.path()),
         }
     }
-    let key = key.map_or_else(|| path.grouping_key(), Ok)?;
-    Box::pin(store_unknown(shared, effect, head.uri.path(), &key, bytes)).await
+    let key = key.map_or_else(|| path.grouping_key(names), Ok)?;
+    Box::pin(store_unknown(shared, effect, head.uri.path(), &key, format, bytes)).await
 }
 
 /// Stores a push that is not known to repeat another one.
@@ -101,11 +101,12 @@ async fn store_unknown(
     effect: Effect,
     path: &str,
     key: &GroupingKey,
+    format: Format,
     body: &[u8],
 ) -> Result<(), Error> {
     for _ in 0..ATTEMPTS_MAX {
-        let push = body::without_blocking(body.len(), || resolve(shared, effect, key, body))?;
-        let may_repeat = push.brings_nothing_new();
+        let push = body::without_blocking(body.len(), || resolve(shared, effect, key, format, body))?;
+        let may_repeat = format == Format::Text && push.brings_nothing_new();
         match closing_if_it_panics(pin!(shared.gateway.submit(push))).await? {
             Submitted::Applied => {
                 if may_repeat {
@@ -122,8 +123,19 @@ async fn store_unknown(
 
 /// Reads the body and finds its series. What is read goes again at once: it is larger than the body, and
 /// the push may have to wait.
-fn resolve(shared: &Shared, effect: Effect, key: &GroupingKey, bytes: &[u8]) -> Result<ResolvedPush, Error> {
-    let families = text::parse_up_to(bytes, shared.gateway.limits().series_per_push_max)?;
+fn resolve(
+    shared: &Shared,
+    effect: Effect,
+    key: &GroupingKey,
+    format: Format,
+    bytes: &[u8],
+) -> Result<ResolvedPush, Error> {
+    let (names, series_max) = (shared.options.names, shared.gateway.limits().series_per_push_max);
+    let families = match format {
+        Format::Text => text::parse_up_to(bytes, names, series_max)?,
+        Format::OpenMetrics => openmetrics::parse_up_to(bytes, names, series_max)?,
+        Format::Protobuf => protobuf::parse_up_to(bytes, names, series_max)?,
+    };
     Ok(shared.gateway.resolve_as(effect, key, &families, bytes.len())?)
 }
 

@@ -15,7 +15,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::exposition::text::{self, Template};
 use crate::gateway::{Effect, Gateway, PushError, Repeat, ResolvedPush};
-use crate::model::GroupingKey;
+use crate::model::{GroupingKey, NameScheme};
 
 /// How many texts are known for one path: forked workers that share a path may push different ones.
 const TEXTS_PER_PATH_MAX: usize = 4;
@@ -116,7 +116,9 @@ impl<S: BuildHasher + Clone> Repeats<S> {
         }
         let Some(template) = Template::of(body) else { return };
         let with_places = template.with_places();
-        let Ok(places) = text::parse(&with_places) else { return };
+        // The body was accepted, by whichever scheme.
+        let places = text::parse_up_to(&with_places, NameScheme::Utf8, usize::MAX);
+        let Ok(places) = places else { return };
         let Some(repeat) = gateway.learn(key, &places) else { return };
         let template = Arc::downgrade(&self.shared(template));
         let learned = Arc::new(Learned { template, repeat, was_used: AtomicBool::new(false) });

@@ -30,10 +30,12 @@ pub(super) fn router(options: Options) -> Router {
 
 /// Serves `router` on a port of this machine, until the test ends.
 pub(super) fn serve(router: Router) -> SocketAddr {
-    let listeners = net::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-    let address = listeners[0].local_address();
-    let answer = move |request: hyper::Request<_>| router.clone().answer(request.map(axum::body::Body::new));
+    let listeners = net::bind(&["127.0.0.1:0".parse().unwrap()], 0o660).unwrap();
+    let address = listeners[0].local_address().tcp().unwrap();
+    let answer =
+        move |request: hyper::Request<_>, _| router.clone().answer(request.map(axum::body::Body::new));
     let readers = Handle::current();
-    tokio::spawn(net::serve(listeners, answer, net::Options::default(), readers, std::future::pending()));
+    let stop = std::future::pending();
+    tokio::spawn(net::serve(listeners, None, answer, net::Options::default(), readers, stop));
     address
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BorrowedLabel, Exemplar, NativeHistogram};
+use super::{BorrowedLabel, Exemplar, NativeCounts, NativeHistogram};
 
 /// The type of a metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -159,6 +159,21 @@ pub struct Histogram {
     pub defect: Option<Defect>,
     /// The native part, if there is one. With it there may be no classic buckets.
     pub native: Option<Box<NativeHistogram>>,
+}
+
+impl Histogram {
+    /// How many observations there are: the `_count`, else that of the bucket `+Inf`, else that of the native
+    /// part, else none.
+    #[allow(clippy::cast_precision_loss, reason = "what is shown is an f64")]
+    pub fn total(&self) -> f64 {
+        let infinite = || self.buckets.iter().find(|bucket| bucket.upper_bound == f64::INFINITY);
+        let native = || match &self.native.as_ref()?.counts {
+            NativeCounts::Integer(counts) => Some(counts.count as f64),
+            NativeCounts::Float(counts) => Some(counts.count),
+        };
+        let count = self.count.or_else(|| infinite().map(|bucket| bucket.cumulative_count));
+        count.or_else(native).unwrap_or(0.0)
+    }
 }
 
 /// Which states there are, and which of them are on.

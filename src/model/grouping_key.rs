@@ -1,5 +1,6 @@
 //! The grouping key: the labels in the path of a push.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::sync::LazyLock;
@@ -9,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hashbrown::DefaultHashBuilder;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Label, LabelSet};
+use super::{Label, LabelSet, is_label_name, values_encoded};
 
 /// What must be percent-encoded in a path segment: all but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -87,8 +88,10 @@ impl GroupingKey {
     }
 }
 
-/// Appends `/<name>/<value>` to a path, or `/<name>@base64/<value>`.
+/// Appends `/<name>/<value>` to a path, or `/<name>@base64/<value>`; a name that is no legacy name as the path takes
+/// it.
 fn push_segments(path: &mut String, name: &str, value: &str) {
+    let name = if is_label_name(name) { Cow::Borrowed(name) } else { values_encoded(name, false).into() };
     let escaped = utf8_percent_encode(value, RESERVED);
     let encoded = || format!("@base64/{}", URL_SAFE_NO_PAD.encode(value));
     let must_be_encoded = value.contains('/') || matches!(value, "" | "." | "..");
@@ -140,6 +143,8 @@ mod tests {
             path("j", &"é".repeat(9)),
             format!("/metrics/job/j/Z/z/a@base64/{}", "w6nDqcOp".repeat(3))
         );
+        let utf8 = GroupingKey::new("j", [("a/b", "v")]).expect("has a job");
+        assert_eq!(utf8.url_path(), "/metrics/job/j/U__a_2f_b/v");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use family::{
 };
 pub use grouping_key::GroupingKey;
 pub use label::{BorrowedLabel, Label, LabelSet};
-pub use name::{NameScheme, is_label_name, is_metric_name, is_pushable_label_name};
+pub use name::{NameScheme, is_label_name, is_metric_name, is_pushable_label_name, values_encoded};
 pub use native_histogram::{
     CUSTOM_BUCKETS_SCHEMA, Counts, NativeCounts, NativeHistogram, SCHEMA_MAX, SCHEMA_MIN,
 };

@@ -1,5 +1,7 @@
 //! Which names are valid, by the Prometheus data model.
 
+use std::fmt::Write as _;
+
 /// Which names a push may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NameScheme {
@@ -19,6 +21,14 @@ impl NameScheme {
         }
     }
 
+    /// Whether this is the name of a label, of one that a push may set or of one that begins with `__`.
+    pub fn is_label_name(self, name: &str) -> bool {
+        match self {
+            Self::Legacy => is_label_name(name),
+            Self::Utf8 => name.starts_with("__") || self.is_pushable_label_name(name),
+        }
+    }
+
     /// Whether a push may set a label of this name. Reserved for internal use by the data model is what begins
     /// with `__`, here also where it does so only once it is shown to somebody who knows legacy names.
     pub fn is_pushable_label_name(self, name: &str) -> bool {
@@ -33,6 +43,25 @@ impl NameScheme {
             }
         }
     }
+}
+
+/// The name as letters, digits and underscores that say all of it: after `U__` each `_` as `__`, and what is none of
+/// these as its code point in hexadecimal digits between underscores. A digit in front is none of these. With
+/// `has_colons` a colon is a letter, as in metric names.
+pub fn values_encoded(name: &str, has_colons: bool) -> String {
+    let mut encoded = String::with_capacity(name.len() + 8);
+    encoded.push_str("U__");
+    for (at, c) in name.char_indices() {
+        if c == '_' {
+            encoded.push_str("__");
+        } else if c.is_ascii_alphabetic() || (at > 0 && c.is_ascii_digit()) || (has_colons && c == ':') {
+            encoded.push(c);
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "_{:x}_", u32::from(c));
+        }
+    }
+    encoded
 }
 
 /// Whether `name` matches `[a-zA-Z_:][a-zA-Z0-9_:]*`, the rule for metric names.

@@ -1,12 +1,29 @@
-//! Addresses to listen on, written as Go writes them.
+//! Addresses to listen on: those of TCP written as Go writes them, those of unix sockets as URLs.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Where to listen: a host and a TCP port.
+/// What the address of a unix socket begins with; its path follows.
+const UNIX_PREFIX: &str = "unix://";
+
+/// Bytes that the path of a unix socket may have: those that the system has room for (unix(7)), less the suffix
+/// that it has while it is made.
+const UNIX_PATH_BYTES_MAX: usize = 100;
+
+/// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenAddress {
+pub enum ListenAddress {
+    /// On a port of this machine's addresses.
+    Tcp(TcpAddress),
+    /// On a unix socket with this absolute path.
+    Unix(PathBuf),
+}
+
+/// A host and a TCP port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcpAddress {
     /// The host.
     pub host: Host,
     /// The port; 0 lets the operating system choose.
@@ -39,9 +56,37 @@ pub enum ListenAddressError {
     /// Characters that no host name has.
     #[error("'{0}' is neither an IP address nor a host name")]
     Host(String),
+    /// A unix socket whose path depends on the working directory, or which names none.
+    #[error("'{0}' is not an absolute path, write for example 'unix:///run/tallygate.sock'")]
+    RelativePath(String),
+    /// A path that the system has no room for.
+    #[error("the path of a unix socket has at most {UNIX_PATH_BYTES_MAX} bytes, '{0}' has more")]
+    LongPath(String),
 }
 
 impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ListenAddressError> {
+        match text.strip_prefix(UNIX_PREFIX) {
+            Some(path) => parse_path(path).map(Self::Unix),
+            None => text.parse().map(Self::Tcp),
+        }
+    }
+}
+
+fn parse_path(text: &str) -> Result<PathBuf, ListenAddressError> {
+    let path = Path::new(text);
+    if !path.is_absolute() || path.file_name().is_none() || text.ends_with('/') {
+        return Err(ListenAddressError::RelativePath(text.to_owned()));
+    }
+    if text.len() > UNIX_PATH_BYTES_MAX {
+        return Err(ListenAddressError::LongPath(text.to_owned()));
+    }
+    Ok(path.to_owned())
+}
+
+impl FromStr for TcpAddress {
     type Err = ListenAddressError;
 
     fn from_str(text: &str) -> Result<Self, ListenAddressError> {
@@ -79,6 +124,15 @@ fn parse_host(host: &str) -> Result<Host, ListenAddressError> {
 
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "{UNIX_PREFIX}{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for TcpAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             Host::All => write!(f, ":{}", self.port),
             Host::Ip(IpAddr::V4(ip)) => write!(f, "{ip}:{}", self.port),
@@ -94,10 +148,18 @@ mod tests {
 
     #[test]
     fn addresses_of_go_are_read_and_written_alike() {
-        for text in [":9091", "localhost:9091", "0.0.0.0:9091", "[::1]:9091", "[::]:0", "a-b.example:80"] {
+        for text in [
+            ":9091",
+            "localhost:9091",
+            "0.0.0.0:9091",
+            "[::1]:9091",
+            "[::]:0",
+            "a-b.example:80",
+            "unix:///run/x.sock",
+        ] {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
-        assert_eq!(":9091".parse(), Ok(ListenAddress { host: Host::All, port: 9091 }));
+        assert_eq!(":9091".parse(), Ok(ListenAddress::Tcp(TcpAddress { host: Host::All, port: 9091 })));
     }
 
     #[test]
@@ -115,6 +177,12 @@ mod tests {
             (":", "'' is not a port"),
             ("http://localhost:9091", "brackets"),
             ("a b:1", "neither"),
+            ("unix://run/x.sock", "'run/x.sock' is not an absolute path"),
+            ("unix://", "not an absolute path"),
+            ("unix:///", "not an absolute path"),
+            ("unix:///run/", "not an absolute path"),
+            ("unix:/run/x.sock", "is not a port"),
+            (format!("unix:///{}", "x".repeat(100)).as_str(), "at most 100 bytes"),
         ] {
             let error = text.parse::<ListenAddress>().unwrap_err().to_string();
             assert!(error.contains(message), "{text}: {error}");

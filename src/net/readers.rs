@@ -19,7 +19,7 @@ pub fn readers_runtime() -> io::Result<Runtime> {
 
 /// Lowers the priority of this thread for good.
 #[cfg(target_os = "linux")]
-fn give_way() {
+pub fn give_way() {
     use rustix::{process, thread};
 
     // Linux takes the number of a thread for that of a process here, and so sets the one alone.
@@ -30,7 +30,7 @@ fn give_way() {
 
 /// Elsewhere the whole process would get the priority.
 #[cfg(not(target_os = "linux"))]
-fn give_way() {}
+pub fn give_way() {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

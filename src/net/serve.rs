@@ -1,12 +1,13 @@
-//! Accepting connections and serving HTTP/1.1 on them, until told to stop.
+//! Accepting connections and serving HTTP on them, until told to stop.
 //!
-//! Knows nothing of routes. Invariants: there are never more connections than
+//! Knows nothing of routes. HTTP/1.1 is spoken everywhere, HTTP/2 (`http2`) where both sides agree on it in a TLS
+//! handshake. Invariants: there are never more connections than
 //! [`Options::connections_max`], plus one per listener that waits for its turn; no connection without a
 //! request under way outlives [`Options::header_timeout`], which begins anew with the first byte; when
 //! [`serve`] returns, every connection is closed.
 //!
-//! Connections that begin with a GET or HEAD are served on a runtime of their own, so that pushes do not wait
-//! for whoever reads much: what is shown may be millions of lines, and be compressed as well.
+//! Connections that begin with a GET or HEAD, once they are decrypted, are served on a runtime of their own, so that
+//! pushes do not wait for whoever reads much: what is shown may be millions of lines, and be compressed as well.
 //!
 //! Over the limit a connection waits, first in our hands and then in the kernel's queue, and is not
 //! answered 503: a push takes milliseconds, so a burst is served a moment later instead of being refused.
@@ -15,7 +16,6 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Context;
@@ -27,14 +27,18 @@ use hyper::server::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 
+use super::http2;
 use super::listener::Listener;
+use super::socket::{Peer, Socket};
 use super::stall::WriteStall;
+use super::tls::{self, Tls};
 
 /// The pause after a failed accept doubles from the one to the other.
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(5);
@@ -73,24 +77,25 @@ impl Default for Options {
     }
 }
 
-/// Serves `answer` on all listeners until `shutdown` resolves, then stops accepting, lets open requests
-/// end and closes what is left after [`Options::drain_timeout`]. Connections that begin with a GET or HEAD are
-/// served on the runtime `readers`, all others on the one that this is called in. Returns, when all connections
-/// are closed, how many had to be closed without an answer.
+/// Serves `answer` on all listeners, with TLS if there is a configuration for it, until `shutdown` resolves; then stops
+/// accepting, lets open requests end and closes what is left after [`Options::drain_timeout`]. Connections that begin
+/// with a GET or HEAD are served on the runtime `readers`, all others on the one that this is called in. Returns, when
+/// all connections are closed, how many had to be closed without an answer.
 pub async fn serve<A, F>(
     listeners: Vec<Listener>,
+    tls: Option<Tls>,
     answer: A,
     options: Options,
     readers: Handle,
     shutdown: impl Future<Output = ()>,
 ) -> usize
 where
-    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    A: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let (stop, stopped) = watch::channel(false);
     let places = Arc::new(Semaphore::new(options.connections_max));
-    let server = Server { answer, options, readers, places, stopped };
+    let server = Server { answer, tls, options, readers, places, stopped };
     let mut listening = JoinSet::new();
     for listener in listeners {
         listening.spawn(server.clone().listen(listener));
@@ -103,23 +108,44 @@ where
 #[derive(Clone)]
 struct Server<A> {
     answer: A,
+    tls: Option<Tls>,
     options: Options,
     readers: Handle,
     places: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
 }
 
-/// A connection that was accepted.
-struct Accepted {
-    stream: TcpStream,
-    peer: SocketAddr,
+/// A connection that was accepted, and may have been decrypted since.
+struct Accepted<S> {
+    stream: S,
+    peer: Peer,
     /// Its place among the connections served.
     place: OwnedSemaphorePermit,
 }
 
+/// A stream whose socket can be given to another runtime.
+trait Movable: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    fn socket(&mut self) -> &mut Socket;
+}
+
+impl Movable for WriteStall<Socket> {
+    fn socket(&mut self) -> &mut Socket {
+        self.get_mut()
+    }
+}
+
+impl<S: Movable> Movable for TlsStream<S> {
+    fn socket(&mut self) -> &mut Socket {
+        self.get_mut().0.socket()
+    }
+}
+
+/// The connections of readers, which whoever sorts them adds to.
+type Readers = Arc<Mutex<JoinSet<()>>>;
+
 impl<A, F> Server<A>
 where
-    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    A: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     /// Serves one listener to the end; the number of connections that were closed without an answer.
@@ -129,7 +155,7 @@ where
         loop {
             // A connection first and a place then: the other way round, a listener without visitors could hold
             // the last place.
-            let (stream, peer) = tokio::select! {
+            let (socket, peer) = tokio::select! {
                 () = &mut stop => break,
                 accepted = accept(&listener) => accepted,
             };
@@ -138,6 +164,7 @@ where
                 place = Arc::clone(&self.places).acquire_owned() => place.expect("the semaphore is never closed"),
             };
             connections.reap();
+            let stream = WriteStall::new(socket, self.options.write_timeout);
             let readers = Arc::clone(&connections.readers);
             connections.new.spawn(self.clone().sort(Accepted { stream, peer, place }, readers));
         }
@@ -151,48 +178,88 @@ where
         left
     }
 
-    /// Waits for the first byte of a connection, by which it is known where it is to be served.
-    async fn sort(self, accepted: Accepted, readers: Arc<Mutex<JoinSet<()>>>) {
-        let mut first = [0];
-        let peeked = tokio::select! {
-            () = told_to_stop(self.stopped.clone()) => return,
-            peeked = timeout(self.options.header_timeout, accepted.stream.peek(&mut first)) => peeked,
+    /// Waits for the first byte of a connection, by which it is known where it is to be served, or whether it speaks
+    /// TLS.
+    async fn sort(self, mut accepted: Accepted<WriteStall<Socket>>, readers: Readers) {
+        let first = self.begun(accepted.stream.socket().peek()).await;
+        match (first, self.tls.clone()) {
+            (Some(first), None) => self.serve_in_place(first, accepted, readers).await,
+            // Boxed: connections in the clear do not carry the room that a handshake takes.
+            (Some(first), Some(tls)) => Box::pin(self.secure(tls, first, accepted, readers)).await,
+            (None, _) => {}
+        }
+    }
+
+    /// What a new connection comes to that must not take longer than the head of a request; `None` if it comes to
+    /// nothing.
+    async fn begun<T>(&self, beginning: impl Future<Output = io::Result<Option<T>>>) -> Option<T> {
+        tokio::select! {
+            () = told_to_stop(self.stopped.clone()) => None,
+            begun = timeout(self.options.header_timeout, beginning) => begun.ok()?.ok()?,
+        }
+    }
+
+    /// Shakes hands on TLS, and sorts the connection by what comes then.
+    async fn secure(self, tls: Tls, first: u8, accepted: Accepted<WriteStall<Socket>>, readers: Readers) {
+        let Accepted { stream, peer, place } = accepted;
+        if tls::is_plain_http(first) {
+            tracing::debug!(%peer, "a client speaks HTTP to a port of HTTPS");
+            if let Err(error) = tls::refuse_plain_http(stream).await {
+                tracing::debug!(%peer, %error, "a connection is lost");
+            }
+            return;
+        }
+        if let Err(error) = stream.get_ref().send_at_once() {
+            tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+        }
+        let handshake = async {
+            tls.accept(stream).await.map(Some).inspect_err(|error| {
+                tracing::debug!(%peer, %error, "a TLS handshake failed");
+            })
         };
-        match peeked {
-            // GET or HEAD.
-            Ok(Ok(1)) if matches!(first, [b'G' | b'H']) => match accepted.stream.into_std() {
-                Ok(stream) => {
-                    let handle = self.readers.clone();
-                    readers
-                        .lock()
-                        .spawn_on(self.serve_reader(stream, accepted.peer, accepted.place), &handle);
-                }
-                Err(error) => tracing::debug!(peer = %accepted.peer, %error, "a connection is lost"),
-            },
-            Ok(Ok(_)) => self.serve_connection(accepted).await,
-            Ok(Err(_)) | Err(_) => {}
+        let Some(mut stream) = self.begun(handshake).await else { return };
+        if tls::speaks_http2(&stream) {
+            return self.serve_http2(Accepted { stream, peer, place }).await;
+        }
+        let first = self.begun(async { Ok(stream.fill_buf().await?.first().copied()) }).await;
+        if let Some(first) = first {
+            self.serve_in_place(first, Accepted { stream, peer, place }, readers).await;
+        }
+    }
+
+    /// Serves a connection on the runtime that is for those that begin with this byte.
+    async fn serve_in_place<S: Movable>(self, first: u8, mut accepted: Accepted<S>, readers: Readers) {
+        // GET or HEAD.
+        if !matches!(first, b'G' | b'H') {
+            return self.serve_http1(accepted).await;
+        }
+        match accepted.stream.socket().leave() {
+            Ok(()) => {
+                let handle = self.readers.clone();
+                readers.lock().spawn_on(self.serve_reader(accepted), &handle);
+            }
+            Err(error) => tracing::debug!(peer = %accepted.peer, %error, "a connection is lost"),
         }
     }
 
     /// Serves a connection on the runtime that it was not accepted on.
-    async fn serve_reader(self, stream: net::TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
-        match TcpStream::from_std(stream) {
-            Ok(stream) => self.serve_connection(Accepted { stream, peer, place }).await,
-            Err(error) => tracing::debug!(%peer, %error, "a connection is lost"),
+    async fn serve_reader<S: Movable>(self, mut accepted: Accepted<S>) {
+        match accepted.stream.socket().enter() {
+            Ok(()) => self.serve_http1(accepted).await,
+            Err(error) => tracing::debug!(peer = %accepted.peer, %error, "a connection is lost"),
         }
     }
 
-    async fn serve_connection(self, Accepted { stream, peer, place }: Accepted) {
-        // Answers are written whole; waiting to fill a packet would only delay them.
-        if let Err(error) = stream.set_nodelay(true) {
+    async fn serve_http1<S: Movable>(self, accepted: Accepted<S>) {
+        let Accepted { mut stream, peer, place } = accepted;
+        if let Err(error) = stream.socket().send_at_once() {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let answer = self.answer;
         let service = hyper::service::service_fn(move |request| {
-            let answering = answer(request);
+            let answering = answer(request, peer);
             async move { Ok::<_, Infallible>(answering.await) }
         });
-        let io = TokioIo::new(WriteStall::new(stream, self.options.write_timeout));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.options.header_timeout)
@@ -200,7 +267,7 @@ where
             // A client may stop sending once its request is sent (as `nc -N` does) and still wait for the
             // answer; a push whose sender is closed upon would be applied, and then sent again.
             .half_close(true)
-            .serve_connection(io, service);
+            .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
@@ -215,6 +282,17 @@ where
         }
         drop(place);
     }
+
+    async fn serve_http2<S: Movable>(self, accepted: Accepted<S>) {
+        let Accepted { stream, peer, place } = accepted;
+        let answer = self.answer;
+        let answer = move |request| answer(request, peer);
+        let stop = told_to_stop(self.stopped);
+        if let Err(error) = http2::serve(stream, answer, self.options, self.readers, stop).await {
+            tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection ended with an error");
+        }
+        drop(place);
+    }
 }
 
 /// The connections of one listener.
@@ -222,7 +300,7 @@ where
 struct Connections {
     /// Those not yet known to be of readers.
     new: JoinSet<()>,
-    readers: Arc<Mutex<JoinSet<()>>>,
+    readers: Readers,
 }
 
 impl Connections {
@@ -259,10 +337,10 @@ async fn told_to_stop(mut stopped: watch::Receiver<bool>) {
 }
 
 /// The next connection. Errors are waited out: none of them means that the listener is broken.
-async fn accept(listener: &Listener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &Listener) -> (Socket, Peer) {
     let mut pause = ACCEPT_PAUSE_MIN;
     loop {
-        match listener.socket.accept().await {
+        match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {

@@ -42,7 +42,7 @@ pub fn signals() -> io::Result<impl Future<Output = Signal> + Send + 'static> {
     drop(signal(SignalKind::from_raw(SIGXFSZ))?);
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            tracing::info!("SIGHUP is ignored; there is no configuration to read again");
+            tracing::info!("SIGHUP is ignored; the web configuration file is read again whenever it changes");
         }
     });
     let (first, received) = tokio::sync::oneshot::channel();

@@ -33,6 +33,16 @@ impl<S> WriteStall<S> {
         Self { stream, timeout, window: None }
     }
 
+    /// The stream itself.
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The same, to be changed.
+    pub(super) fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// What a write has come to, seen against the clock.
     fn judge(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {

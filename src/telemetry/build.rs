@@ -10,3 +10,23 @@ pub const REVISION: &str = env!("TALLYGATE_BUILD_REVISION");
 pub const RUSTC: &str = env!("TALLYGATE_BUILD_RUSTC");
 /// The platform built for, as a target triple.
 pub const TARGET: &str = env!("TALLYGATE_BUILD_TARGET");
+/// When the revision was made, as `20261121-14:05:00` in UTC, `unknown` where git did not tell. Not when it
+/// was built: one revision makes one program.
+pub const DATE: &str = env!("TALLYGATE_BUILD_DATE");
+/// Who has built it, which is not recorded.
+pub const USER: &str = "unknown";
+
+/// The operating system built for, as Go names it.
+pub const OS: &str = match std::env::consts::OS.as_bytes() {
+    b"macos" => "darwin",
+    _ => std::env::consts::OS,
+};
+
+/// The processor built for, as Go names it.
+pub const ARCHITECTURE: &str = match std::env::consts::ARCH.as_bytes() {
+    b"x86_64" => "amd64",
+    b"aarch64" => "arm64",
+    b"x86" => "386",
+    b"powerpc64" => "ppc64",
+    _ => std::env::consts::ARCH,
+};

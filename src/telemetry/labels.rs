@@ -72,6 +72,8 @@ label_values! {
         Duplicate = "duplicate",
         /// A value is not one that its type can have.
         Value = "value",
+        /// The sender may not push: no right password, no right to, or too many requests.
+        Access = "access",
         /// A limit on what is stored would be exceeded.
         Limit = "limit",
         /// Too many pushes wait.
@@ -96,26 +98,48 @@ label_values! {
 }
 
 label_values! {
-    /// What answered a request.
+    /// Why a scrape left a family out.
+    LeftOut, "reason" {
+        /// Writing it failed.
+        Failed = "failed",
+        /// It is the gateway's own, and a stored one of that name has another type.
+        Type = "type",
+        /// In the format asked for, its name or those of its labels cannot be told from others.
+        Name = "name",
+    }
+}
+
+label_values! {
+    /// What answered a request, by the names of Pushgateway.
     Handler, "handler" {
         /// A push by PUT or POST.
         Push = "push",
         /// A DELETE of a group.
         Delete = "delete",
-        /// A scrape.
-        Metrics = "metrics",
+        /// The deletion of all groups.
+        Wipe = "wipe",
         /// `/-/healthy`.
         Healthy = "healthy",
         /// `/-/ready`.
         Ready = "ready",
         /// The page at `/` and `/status`.
         Status = "status",
-        /// `/-/quit`.
-        Quit = "quit",
-        /// The JSON API.
-        Api = "api",
-        /// Whatever no route answers.
-        Other = "other",
+        /// The JSON API's `/api/v1/status`.
+        ApiStatus = "api/v1/status",
+        /// The JSON API's `/api/v1/metrics`.
+        ApiMetrics = "api/v1/metrics",
+        /// OPTIONS anywhere in the JSON API.
+        ApiOptions = "api/v1/options",
+    }
+}
+
+label_values! {
+    /// The method of a push.
+    PushMethod, "method" {
+        /// PUT.
+        Put = "put",
+        /// POST.
+        Post = "post",
     }
 }
 
@@ -171,25 +195,42 @@ impl StatusCode {
 /// Requests are told apart by what answered, by method and by status code. Only combinations that have
 /// happened are shown.
 impl LabelValue for (Handler, Method, StatusCode) {
-    const LABELS: &'static [&'static str] = &["handler", "method", "code"];
-    const COUNT: usize = Handler::COUNT * Method::COUNT * StatusCode::COUNT;
+    const LABELS: &'static [&'static str] = &["code", "handler", "method"];
+    const COUNT: usize = Handler::COUNT * <(Method, StatusCode)>::COUNT;
     const SHOW_ZEROS: bool = false;
 
     fn index(self) -> usize {
         let (handler, method, code) = self;
-        (handler.index() * Method::COUNT + method.index()) * StatusCode::COUNT + code.index()
+        handler.index() * <(Method, StatusCode)>::COUNT + (method, code).index()
     }
 
     fn labels(index: usize) -> LabelSet {
-        let (rest, code) = (index / StatusCode::COUNT, index % StatusCode::COUNT);
-        let (handler, method) = (rest / Method::COUNT, rest % Method::COUNT);
-        let code = (code + usize::from(StatusCode::FIRST)).to_string();
-        LabelSet::new([
-            ("handler", Handler::ALL[handler].as_str()),
-            ("method", Method::ALL[method].as_str()),
-            ("code", &code),
-        ])
+        let (handler, rest) = (index / <(Method, StatusCode)>::COUNT, index % <(Method, StatusCode)>::COUNT);
+        let (method, code) = method_and_code(rest);
+        LabelSet::new([("handler", Handler::ALL[handler].as_str()), ("method", method), ("code", &code)])
     }
+}
+
+/// The same without what answered.
+impl LabelValue for (Method, StatusCode) {
+    const LABELS: &'static [&'static str] = &["code", "method"];
+    const COUNT: usize = Method::COUNT * StatusCode::COUNT;
+    const SHOW_ZEROS: bool = false;
+
+    fn index(self) -> usize {
+        let (method, code) = self;
+        method.index() * StatusCode::COUNT + code.index()
+    }
+
+    fn labels(index: usize) -> LabelSet {
+        let (method, code) = method_and_code(index);
+        LabelSet::new([("method", method), ("code", &code)])
+    }
+}
+
+fn method_and_code(index: usize) -> (&'static str, String) {
+    let (method, code) = (index / StatusCode::COUNT, index % StatusCode::COUNT);
+    (Method::ALL[method].as_str(), (code + usize::from(StatusCode::FIRST)).to_string())
 }
 
 #[cfg(test)]
@@ -203,22 +244,24 @@ mod tests {
         for (request, labels) in [
             ((Handler::Push, Method::Get, StatusCode(100)), r#"{code="100",handler="push",method="get"}"#),
             (
-                (Handler::Metrics, Method::Get, StatusCode(200)),
-                r#"{code="200",handler="metrics",method="get"}"#,
+                (Handler::ApiMetrics, Method::Get, StatusCode(200)),
+                r#"{code="200",handler="api/v1/metrics",method="get"}"#,
             ),
             (
-                (Handler::Other, Method::Other, StatusCode(599)),
-                r#"{code="599",handler="other",method="other"}"#,
+                (Handler::ApiOptions, Method::Other, StatusCode(599)),
+                r#"{code="599",handler="api/v1/options",method="other"}"#,
             ),
         ] {
             assert_eq!(Request::labels(request.index()).to_string(), labels);
         }
+        let other = (Method::Put, StatusCode(404));
+        assert_eq!(<(Method, StatusCode)>::labels(other.index()).to_string(), r#"{code="404",method="put"}"#);
     }
 
     #[test]
     fn no_request_is_out_of_range() {
         for code in [0, 99, 600, u16::MAX] {
-            let index = (Handler::Other, Method::of("BREW"), StatusCode(code)).index();
+            let index = (Handler::ApiOptions, Method::of("BREW"), StatusCode(code)).index();
             assert!(index < Request::COUNT, "{code}");
             assert!(Request::labels(index).to_string().contains("code=\"500\""), "{code}");
         }

@@ -9,10 +9,11 @@ use std::str::FromStr;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
 /// Which events are logged: those of this level and the more severe ones.
@@ -84,11 +85,15 @@ impl FromStr for LogFormat {
 
 /// Starts logging to stderr for the whole process; only the first call has an effect.
 pub fn init(level: LogLevel, format: LogFormat) {
+    // The library of HTTP/2 tells of every frame at level debug.
+    let http2 = level.filter().min(LevelFilter::WARN);
+    let filter = Targets::new().with_default(level.filter()).with_target("h2", http2);
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level.filter())
         .with_writer(std::io::stderr)
         .event_format(Lines(format))
-        .finish();
+        .finish()
+        .with(filter);
     // Fails only where a logger is set already, as in a test that runs several gateways in one process.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

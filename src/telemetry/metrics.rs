@@ -4,7 +4,9 @@
 
 use super::build;
 use super::instruments::{Bounds, Counter, CounterPer, Family, Gauge, Histogram, Instrument};
-use super::labels::{Handler, Method, Outcome, Reason, StatusCode};
+use super::labels::{Handler, LeftOut, Method, Outcome, PushMethod, Reason, StatusCode};
+use super::process;
+use super::window::{AsBytes, AsSeconds, SummaryPer};
 use crate::model::{LabelSet, MetricType, Value};
 
 /// What a metric is, apart from its value.
@@ -41,13 +43,14 @@ impl Bounds for PushSizes {
 macro_rules! metrics {
     ($($field:ident: $instrument:ty = $name:literal, $help:literal;)+) => {
         /// All of the gateway's own metrics. Shared by reference; every field may be updated at any time.
+        #[allow(clippy::doc_markdown, reason = "the texts are HELP texts first, where backticks would be shown")]
         #[derive(Debug, Default)]
         pub struct Metrics {
             $(#[doc = $help] pub $field: $instrument,)+
         }
 
         impl Metrics {
-            /// What there is, by name, `tallygate_build_info` included.
+            /// What there is, by name, those of the build and of the process included.
             pub fn declarations() -> Vec<Declaration> {
                 let mut all = vec![
                     BUILD_INFO,
@@ -58,6 +61,7 @@ macro_rules! metrics {
                         labels: <$instrument as Instrument>::LABELS,
                     },)+
                 ];
+                all.extend(process::DECLARATIONS);
                 all.sort_by_key(|declaration| declaration.name);
                 all
             }
@@ -73,6 +77,7 @@ macro_rules! metrics {
                         series: self.$field.series(),
                     },)+
                 ];
+                all.extend(process::families());
                 // A family whose every label combination is still unheard of has nothing to show.
                 all.retain(|family| !family.series.is_empty());
                 all.sort_by_key(|family| family.name);
@@ -117,22 +122,31 @@ metrics! {
         "Scrapes, by outcome; a scrape refused because too many were under way is a failure.";
     scrape_seconds: Histogram<Seconds> = "tallygate_scrape_duration_seconds",
         "How long it took to gather and encode a scrape, without sending it.";
-    families_left_out: Counter = "tallygate_scrape_families_left_out_total",
-        "Families that a scrape left out because they could not be shown or clash with a family of the gateway's own.";
-    http_requests: CounterPer<(Handler, Method, StatusCode)> = "tallygate_http_requests_total",
-        "Requests answered, by what answered, method and status code.";
+    families_left_out: CounterPer<LeftOut> = "tallygate_scrape_families_left_out_total",
+        "Families left out of a scrape, by reason: they cannot be written, are our own and a stored one has another type, or share a name in its format.";
+    http_requests: CounterPer<(Handler, Method, StatusCode)> = "pushgateway_http_requests_total",
+        "Requests that a handler has answered, by handler, method and status code. Scrapes are not among them, nor are 404, 405 and redirects.";
+    push_seconds: SummaryPer<PushMethod, AsSeconds> = "pushgateway_http_push_duration_seconds",
+        "How long pushes took to be answered; quantiles of the last 10 minutes, within 2%.";
+    push_bytes: SummaryPer<PushMethod, AsBytes> = "pushgateway_http_push_size_bytes",
+        "How large the requests of pushes were as they were sent, heads included; quantiles of the last 10 minutes, within 2%.";
+    http_other_requests: CounterPer<(Method, StatusCode)> = "tallygate_http_other_requests_total",
+        "Requests answered that are not among pushgateway_http_requests_total, scrapes included.";
 }
 
 const BUILD_INFO: Declaration = Declaration {
-    name: "tallygate_build_info",
-    help: "How the program was built; always 1.",
+    name: "pushgateway_build_info",
+    help: "How the program was built; always 1. The version is Tallygate's, and the compiler stands in the place of Go.",
     metric_type: MetricType::Gauge,
-    labels: &["branch", "revision", "version"],
+    labels: &["branch", "goarch", "goos", "goversion", "revision", "version"],
 };
 
 fn build_info() -> Family {
     let labels = LabelSet::new([
         ("branch", build::BRANCH),
+        ("goarch", build::ARCHITECTURE),
+        ("goos", build::OS),
+        ("goversion", build::RUSTC),
         ("revision", build::REVISION),
         ("version", build::VERSION),
     ]);
@@ -147,6 +161,7 @@ fn build_info() -> Family {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
+    use std::time::Instant;
 
     use super::*;
     use crate::model::is_metric_name;
@@ -158,7 +173,8 @@ mod tests {
             assert!(pair[0].name < pair[1].name, "{} is declared twice", pair[1].name);
         }
         for Declaration { name, help, metric_type, .. } in declarations {
-            assert!(is_metric_name(name) && name.starts_with("tallygate_"), "{name}");
+            let prefixes = ["tallygate_", "pushgateway_", "process_"];
+            assert!(is_metric_name(name) && prefixes.iter().any(|prefix| name.starts_with(prefix)), "{name}");
             assert_eq!(name.ends_with("_total"), metric_type == MetricType::Counter, "{name}");
             assert!(help.ends_with('.'), "{name}");
         }
@@ -171,24 +187,32 @@ mod tests {
         }
     }
 
+    /// Metrics of which each has something to show.
+    fn metrics_in_use() -> Metrics {
+        let metrics = Metrics::default();
+        metrics.http_requests.of((Handler::Push, Method::Put, StatusCode(200))).add(2);
+        metrics.http_other_requests.of((Method::Get, StatusCode(404))).increment();
+        metrics.push_seconds.of(PushMethod::Put).observe(1_000_000_000, Instant::now());
+        metrics.push_bytes.of(PushMethod::Put).observe(100, Instant::now());
+        metrics
+    }
+
     #[test]
     fn families_are_what_was_declared_with_what_was_counted() {
-        let metrics = Metrics::default();
+        let metrics = metrics_in_use();
         metrics.pushes_accepted.increment();
-        metrics.http_requests.of((Handler::Push, Method::Put, StatusCode(200))).add(2);
         let families = metrics.families();
         let declared: Vec<_> = Metrics::declarations().iter().map(|own| own.name).collect();
         let shown: Vec<_> = families.iter().map(|family| family.name).collect();
         assert_eq!(shown, declared);
         let value = |name| &families.iter().find(|family| family.name == name).unwrap().series[0].1;
         assert_eq!(value("tallygate_pushes_accepted_total"), &Value::Counter(1.0));
-        assert_eq!(value("tallygate_http_requests_total"), &Value::Counter(2.0));
+        assert_eq!(value("pushgateway_http_requests_total"), &Value::Counter(2.0));
     }
 
     #[test]
     fn the_values_fit_the_types() {
-        let metrics = Metrics::default();
-        metrics.http_requests.of((Handler::Metrics, Method::Get, StatusCode(200))).increment();
+        let metrics = metrics_in_use();
         for family in metrics.families() {
             for (_, value) in &family.series {
                 assert_eq!(value.metric_type(), family.metric_type, "{}", family.name);

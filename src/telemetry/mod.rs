@@ -8,8 +8,11 @@ mod instruments;
 mod labels;
 mod logging;
 mod metrics;
+mod process;
+mod window;
 
 pub use instruments::{Bounds, Counter, CounterPer, Family, Gauge, Histogram};
-pub use labels::{Handler, LabelValue, Method, Outcome, Reason, StatusCode};
+pub use labels::{Handler, LabelValue, LeftOut, Method, Outcome, PushMethod, Reason, StatusCode};
 pub use logging::{LogFormat, LogLevel, init};
 pub use metrics::{Declaration, Metrics, PushSizes, Seconds};
+pub use window::{AsBytes, AsSeconds, SummaryPer, Unit, Window};

@@ -11,23 +11,30 @@
 )]
 
 mod admission;
+mod api;
+mod clients;
 mod compaction;
+mod conformance;
 mod curl;
 mod full_disk;
 mod invariants;
 mod kill;
 mod limits;
+mod listeners;
 mod old_formats;
+mod openmetrics;
 mod patches;
 mod power_cut;
 mod prometheus;
-mod pushgateway;
+mod protobuf;
 mod python_client;
 mod reference;
 mod regression;
 mod repeats;
 mod replace;
+mod routes;
 mod running;
 mod soak;
 mod store;
 mod support;
+mod web_config;

@@ -1,6 +1,7 @@
 //! Prometheus scrapes the gateway, and promtool reads what it shows.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::neighbour::Neighbour;
@@ -42,21 +43,7 @@ fn prometheus_sees_the_exact_sums_under_their_own_labels() {
     for _ in 0..10 {
         assert_eq!(gateway.post(PATH, EVERY_TYPE).status, 200);
     }
-    let config = directory.path().join("prometheus.yml");
-    let scrape = format!(
-        "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: tallygate\n  honor_labels: true\n  \
-         static_configs: [{{targets: ['{}']}}]\n",
-        gateway.address
-    );
-    std::fs::write(&config, scrape).unwrap();
-    let data = directory.path().join("data");
-    let prometheus = Neighbour::start("prometheus", "/-/ready", |address| {
-        vec![
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", data.display()),
-            format!("--web.listen-address={address}"),
-        ]
-    });
+    let prometheus = scraping(&gateway, directory.path());
 
     // One tenth ten times is one: the sum is exact, where adding up floating-point numbers gives 0.999...
     let expected = [
@@ -76,8 +63,13 @@ fn prometheus_sees_the_exact_sums_under_their_own_labels() {
     assert_eq!(ask(&prometheus, "check_seconds"), None);
 }
 
+/// A Prometheus that scrapes the gateway every second, with its default `Accept`, and keeps its files there.
+pub fn scraping(gateway: &Process, directory: &Path) -> Neighbour {
+    Neighbour::prometheus(&gateway.address, directory, &[])
+}
+
 /// The value of the one series that a query finds.
-fn ask(prometheus: &Neighbour, query: &str) -> Option<String> {
+pub fn ask(prometheus: &Neighbour, query: &str) -> Option<String> {
     let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let answer = prometheus.get(&format!("/api/v1/query?query={query}"));
     let answer: serde_json::Value = serde_json::from_str(&answer.body).unwrap();

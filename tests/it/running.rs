@@ -188,8 +188,10 @@ fn what_cannot_start_says_why() {
         ("--no-such-flag", "--no-such-flag"),
         ("--persistence.durability=perhaps", "--persistence.durability"),
         ("--persistence.interval=soon", "--persistence.interval"),
-        ("--web.config.file=web.yml", "--web.config.file is not supported yet"),
-        ("--web.enable-lifecycle", "--web.enable-lifecycle is not supported yet"),
+        ("--web.config.file=web.yml", "--web.config.file: web.yml: cannot read web.yml"),
+        ("--web.telemetry-path=metrics", "--web.telemetry-path=metrics: a path begins with '/'"),
+        ("--web.telemetry-path=/status", "--web.telemetry-path=/status: this is the path of"),
+        ("--web.route-prefix=/a b", "--web.route-prefix=/a b: only letters"),
         ("--limit.connections=0", "--limit.connections"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tallygate"));

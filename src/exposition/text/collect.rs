@@ -165,24 +165,21 @@ impl<'a> Collector<'a> {
 
     /// The histogram or summary whose derived name this is.
     fn derived(&self, name: &str) -> Option<Target> {
-        [("_count", Part::Count), ("_sum", Part::Sum), ("_bucket", Part::Bucket)].into_iter().find_map(
-            |(suffix, part)| {
-                let base = self.targets.get(name.strip_suffix(suffix)?)?;
-                if base.part != Part::Bare {
-                    return None;
-                }
-                let fits = match self.families[base.family as usize].metric_type {
-                    MetricType::Histogram | MetricType::GaugeHistogram => true,
-                    MetricType::Summary => part != Part::Bucket,
-                    MetricType::Counter
-                    | MetricType::Gauge
-                    | MetricType::Untyped
-                    | MetricType::Info
-                    | MetricType::StateSet => false,
-                };
-                fits.then_some(Target { family: base.family, part })
-            },
-        )
+        const COUNT_AND_SUM: &[MetricType] =
+            &[MetricType::Histogram, MetricType::Summary, MetricType::GaugeHistogram];
+        const SUFFIXES: [(&str, Part, &[MetricType]); 5] = [
+            ("_count", Part::Count, COUNT_AND_SUM),
+            ("_sum", Part::Sum, COUNT_AND_SUM),
+            ("_bucket", Part::Bucket, &[MetricType::Histogram, MetricType::GaugeHistogram]),
+            ("_gcount", Part::Count, &[MetricType::GaugeHistogram]),
+            ("_gsum", Part::Sum, &[MetricType::GaugeHistogram]),
+        ];
+        SUFFIXES.into_iter().find_map(|(suffix, part, of)| {
+            let base = self.targets.get(name.strip_suffix(suffix)?)?;
+            let fits =
+                base.part == Part::Bare && of.contains(&self.families[base.family as usize].metric_type);
+            fits.then_some(Target { family: base.family, part })
+        })
     }
 
     pub(super) fn family(&mut self, target: Target) -> &mut MetricFamily<'a> {

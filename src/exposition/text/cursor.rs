@@ -9,6 +9,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr2};
 
 use crate::exposition::number;
+use crate::model::NameScheme;
 
 use super::error::{Excerpt, Failure, ParseErrorKind, unexpected_end};
 
@@ -185,17 +186,26 @@ impl<'a> Cursor<'a> {
         Ok(self.utf8(start..self.position).expect("a name is ASCII"))
     }
 
-    /// The quoted name that begins here, if it is valid; else what it is, for a message. A name that needs
-    /// escapes is never valid.
-    pub(super) fn quoted_name(&mut self, kind: NameKind) -> Result<Result<&'a str, Excerpt>, QuotedError> {
+    /// The quoted name that begins here, if it is valid by this scheme; else what it is, for a message. A name that
+    /// needs escapes is never valid.
+    pub(super) fn quoted_name(
+        &mut self,
+        kind: NameKind,
+        scheme: NameScheme,
+    ) -> Result<Result<&'a str, Excerpt>, QuotedError> {
         let range = match self.quoted()? {
             Quoted::Plain(range) => range,
             Quoted::Resolved(bytes) => return Ok(Err(Excerpt::new(&bytes))),
         };
         let name = &self.body[range.clone()];
-        let is_valid = name.first().is_some_and(|&byte| is(byte, kind.start()))
-            && name.iter().all(|&byte| is(byte, kind.start() | DIGIT));
-        Ok(if is_valid { Ok(self.utf8(range).expect("a name is ASCII")) } else { Err(Excerpt::new(name)) })
+        let is_valid = match scheme {
+            NameScheme::Legacy => {
+                name.first().is_some_and(|&byte| is(byte, kind.start()))
+                    && name.iter().all(|&byte| is(byte, kind.start() | DIGIT))
+            }
+            NameScheme::Utf8 => !name.is_empty(),
+        };
+        Ok(self.utf8(range).filter(|_| is_valid).ok_or_else(|| Excerpt::new(name)))
     }
 
     /// The quoted string that begins here and ends in this line.

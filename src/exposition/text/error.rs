@@ -35,7 +35,8 @@ pub enum ParseErrorKind {
     /// There is no metric name where one must be.
     #[error("invalid metric name")]
     NoMetricName,
-    /// A quoted metric name does not match `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+    /// A quoted metric name is not valid: with legacy names it must match `[a-zA-Z_:][a-zA-Z0-9_:]*`, with UTF-8
+    /// names it must be text without escapes.
     #[error("invalid metric name {0}")]
     MetricName(Excerpt),
     /// What follows `# HELP` or `# TYPE` is not a metric name.
@@ -53,7 +54,7 @@ pub enum ParseErrorKind {
     /// A quoted name between the braces runs over the end of the line.
     #[error("label name {0} contains unescaped new-line")]
     NewlineInLabelName(Excerpt),
-    /// A quoted label name does not match `[a-zA-Z_][a-zA-Z0-9_]*`.
+    /// A quoted label name is not valid: the same, without the colon.
     #[error("invalid label name {0}")]
     LabelName(Excerpt),
     /// There is no label name where one must be.
@@ -138,7 +139,7 @@ impl Excerpt {
     /// A message quotes no more of a body than this.
     const BYTES_MAX: usize = 256;
 
-    pub(super) fn new(bytes: &[u8]) -> Self {
+    pub(in crate::exposition) fn new(bytes: &[u8]) -> Self {
         let len = bytes.len().min(Self::BYTES_MAX);
         Self { beginning: bytes[..len].into(), is_cut: len < bytes.len() }
     }

@@ -6,7 +6,6 @@
 mod collect;
 mod cursor;
 mod error;
-mod label_template;
 mod parse;
 mod quote;
 mod template;
@@ -16,10 +15,9 @@ mod write;
 mod tests;
 
 pub use error::{Excerpt, FoundByte, ParseError, ParseErrorKind};
-pub use label_template::LabelTemplate;
 pub use parse::{parse, parse_up_to};
 pub use template::Template;
-pub use write::{write_header, write_series, write_value};
+pub use write::{write_header, write_series, write_series_with, write_value};
 
 /// The `Content-Type` of an answer in this format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";

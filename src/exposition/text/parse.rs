@@ -1,10 +1,10 @@
 //! The grammar: what may stand in a line, and in which order.
 //!
-//! A line is read once from left to right, and the first thing wrong with it is the error. Names are
-//! those of the classic data model, also where they are quoted.
+//! A line is read once from left to right, and the first thing wrong with it is the error. Names in quotes are
+//! judged by the scheme that is asked for, all others are legacy names.
 
 use crate::exposition::number;
-use crate::model::{BorrowedLabel, Families, MetricType};
+use crate::model::{BorrowedLabel, Families, MetricType, NameScheme};
 
 use super::collect::{Collector, Line, Target};
 use super::cursor::{Cursor, NameKind, QuotedError};
@@ -20,14 +20,14 @@ const METRIC_NAME_LABEL: &str = "__name__";
 /// allowed; these are noted ([`Series::has_timestamp`](crate::model::Series),
 /// [`Defect`](crate::model::Defect)) or plain to see.
 ///
-/// The error is the first thing wrong with the body.
+/// The error is the first thing wrong with the body. Names are legacy names.
 pub fn parse(body: &[u8]) -> Result<Families<'_>, ParseError> {
-    parse_up_to(body, usize::MAX)
+    parse_up_to(body, NameScheme::Legacy, usize::MAX)
 }
 
-/// Reads a body like [`parse`], but no further than it takes to know that it holds more than `series_max`
-/// series: a result with more is incomplete, and to be refused for its size.
-pub fn parse_up_to(body: &[u8], series_max: usize) -> Result<Families<'_>, ParseError> {
+/// Reads a body like [`parse`], whose names are judged by `scheme`, but no further than it takes to know that it
+/// holds more than `series_max` series: a result with more is incomplete, and to be refused for its size.
+pub fn parse_up_to(body: &[u8], scheme: NameScheme, series_max: usize) -> Result<Families<'_>, ParseError> {
     // Lines, labels and series are counted in 32 bits, and there is at most one line more than bytes.
     if body.len() >= u32::MAX as usize {
         return Err(ParseError { line: 1, kind: ParseErrorKind::TooLong });
@@ -37,6 +37,7 @@ pub fn parse_up_to(body: &[u8], series_max: usize) -> Result<Families<'_>, Parse
         collector: Collector::default(),
         line: 1,
         template: None,
+        scheme,
         series_max,
     };
     match parser.lines() {
@@ -53,6 +54,7 @@ struct Parser<'a> {
     /// If the last sample was a bucket or a quantile and its bound was its last label: the line up to and
     /// with the bound's opening quote, and where the sample belonged.
     template: Option<(&'a [u8], Target)>,
+    scheme: NameScheme,
     series_max: usize,
 }
 
@@ -115,7 +117,7 @@ impl<'a> Parser<'a> {
     /// The metric name in a comment; empty if there is none.
     fn commented_name(&mut self) -> Result<Result<&'a str, Excerpt>, Failure> {
         if self.cursor.peek()? == b'"' {
-            Ok(self.cursor.quoted_name(NameKind::Metric).map_err(in_metric_name)?)
+            Ok(self.cursor.quoted_name(NameKind::Metric, self.scheme).map_err(in_metric_name)?)
         } else {
             self.cursor.bare_name(NameKind::Metric).map(Ok)
         }
@@ -154,7 +156,7 @@ impl<'a> Parser<'a> {
         let target = match self.cursor.peek()? {
             b'{' => None,
             b'"' => {
-                let name = self.cursor.quoted_name(NameKind::Metric).map_err(in_metric_name)?;
+                let name = self.cursor.quoted_name(NameKind::Metric, self.scheme).map_err(in_metric_name)?;
                 Some(self.named(name)?)
             }
             _ => {
@@ -257,7 +259,7 @@ impl<'a> Parser<'a> {
             return self.inner_name(Ok(name), target, name_is_outside);
         }
         // What it must be valid as is known only from the byte behind it.
-        let quoted = self.cursor.quoted_name(NameKind::Metric).map_err(|error| match error {
+        let quoted = self.cursor.quoted_name(NameKind::Metric, self.scheme).map_err(|error| match error {
             QuotedError::Newline(beginning) => ParseErrorKind::NewlineInLabelName(beginning).into(),
             QuotedError::Other(kind) => kind,
         })?;
@@ -268,7 +270,7 @@ impl<'a> Parser<'a> {
         if self.cursor.peek()? == b'=' {
             self.cursor.advance();
             let name = quoted.map_err(ParseErrorKind::LabelName)?;
-            if name.contains(':') {
+            if !self.scheme.is_label_name(name) {
                 return Err(ParseErrorKind::LabelName(excerpt(name)).into());
             }
             return Ok(LabelOrName::Label(name));
@@ -374,8 +376,8 @@ fn is_integer(word: &[u8]) -> bool {
     std::str::from_utf8(word).is_ok_and(|word| word.parse::<i64>().is_ok())
 }
 
-/// The type of that name, in any case. Pushgateway's newer versions take a gauge histogram for a type of
-/// its own; to add one up as a histogram would be wrong, so it is unknown here.
+/// The type of that name, in any case. A gauge histogram is none of the classic types; like Pushgateway's newer
+/// versions we know it by both of its names.
 fn metric_type(word: &[u8]) -> Option<MetricType> {
     let types = [
         MetricType::Counter,
@@ -383,6 +385,9 @@ fn metric_type(word: &[u8]) -> Option<MetricType> {
         MetricType::Histogram,
         MetricType::Summary,
         MetricType::Untyped,
+        MetricType::GaugeHistogram,
     ];
+    let word =
+        if word.eq_ignore_ascii_case(b"gauge_histogram") { b"gaugehistogram".as_slice() } else { word };
     types.into_iter().find(|metric_type| metric_type.as_str().as_bytes().eq_ignore_ascii_case(word))
 }

@@ -1,64 +1,24 @@
-//! Inflating a body under a byte limit.
+//! Bodies compressed with gzip.
 //!
-//! Invariant: members of one stream are concatenated, and everything up to the last byte is checked; never
-//! more than the limit and one buffer is held.
+//! Invariant: members of one stream are concatenated.
 
-use std::io::{ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::memory::Reservation;
-use super::{BodyError, INLINE_BYTES_MAX, Options, without_blocking};
-
-/// Bytes inflated at a time.
-const STEP_BYTES: usize = 32 << 10;
-
-/// What the inflated size may be, exceeded.
-pub(super) fn too_large(max: usize) -> BodyError {
-    BodyError::TooLarge { what: "inflated body", max, flag: Options::INFLATED_BYTES_FLAG }
-}
+use super::{BodyError, inflate};
 
 /// Inflates `sent`, at most `bytes_max` bytes of it.
 pub(super) fn inflate(sent: &[u8], bytes_max: usize, memory: &mut Reservation) -> Result<Vec<u8>, BodyError> {
     if sent.is_empty() {
         return Err(BodyError::NothingToInflate);
     }
-    let mut decoder = MultiGzDecoder::new(sent);
-    let mut inflated = Vec::new();
-    // How large it is shows only now: the rest of a large one leaves the async threads alone.
-    if !step(&mut decoder, &mut inflated, INLINE_BYTES_MAX, bytes_max, memory)? {
-        without_blocking(usize::MAX, || step(&mut decoder, &mut inflated, usize::MAX, bytes_max, memory))?;
-    }
-    Ok(inflated)
-}
-
-/// Inflates until `pause_at` bytes are there; whether that was all.
-fn step(
-    decoder: &mut MultiGzDecoder<&[u8]>,
-    inflated: &mut Vec<u8>,
-    pause_at: usize,
-    bytes_max: usize,
-    memory: &mut Reservation,
-) -> Result<bool, BodyError> {
-    let mut buffer = vec![0; STEP_BYTES];
-    while inflated.len() < pause_at {
-        let read = match decoder.read(&mut buffer) {
-            Ok(0) => return Ok(true),
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(defect(&error)),
-        };
-        if read > bytes_max - inflated.len() {
-            return Err(too_large(bytes_max));
-        }
-        memory.add(read)?;
-        inflated.extend_from_slice(&buffer[..read]);
-    }
-    Ok(false)
+    inflate::inflate(MultiGzDecoder::new(sent), sent.len(), bytes_max, memory, defect)
 }
 
 /// The texts of Pushgateway where it has one.
-fn defect(error: &std::io::Error) -> BodyError {
+fn defect(error: &io::Error) -> BodyError {
     let text = error.to_string();
     match error.kind() {
         ErrorKind::UnexpectedEof => BodyError::UnexpectedEnd,
@@ -76,6 +36,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::super::Memory;
+    use super::super::inflate::too_large;
     use super::*;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

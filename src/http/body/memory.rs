@@ -38,6 +38,11 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
+    /// Another one, of what a body takes for a while only.
+    pub(super) fn for_a_while(&self) -> Self {
+        Self { memory: Arc::clone(&self.memory), held: None, bytes: 0 }
+    }
+
     /// Takes more; an error if that much is not there.
     pub(super) fn add(&mut self, bytes: usize) -> Result<(), BodyError> {
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);

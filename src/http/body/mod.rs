@@ -4,7 +4,10 @@
 //! send; a cut one never does, for half a push would be counted and then sent again.
 
 mod gzip;
+mod inflate;
 mod memory;
+mod snappy;
+mod zstd;
 
 use std::time::Duration;
 
@@ -18,6 +21,7 @@ use super::options::Options;
 
 pub(super) use memory::Memory;
 use memory::Reservation;
+pub use snappy::unsnap;
 
 /// Up to this size work on a body is done where it is; a larger one is not left to block an async thread.
 const INLINE_BYTES_MAX: usize = 256 << 10;
@@ -25,11 +29,14 @@ const INLINE_BYTES_MAX: usize = 256 << 10;
 /// How long a refused body is read on, so that a client that is still sending sees the answer.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The encodings that are understood, as a header `Accept-Encoding` lists them.
+pub(super) const ACCEPTED_ENCODINGS: &str = "gzip, snappy, zstd";
+
 /// Why a body could not be received.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
     /// Encoded in a way that is not understood.
-    #[error("the Content-Encoding {0:?} is not supported; send gzip, or identity for none")]
+    #[error("the Content-Encoding {0:?} is not supported; send {ACCEPTED_ENCODINGS}, or identity for none")]
     UnsupportedEncoding(String),
     /// Longer than allowed.
     #[error("the {what} has more than {max} bytes; push less at once, or raise {flag}")]
@@ -50,6 +57,12 @@ pub(super) enum BodyError {
     /// Not gzip, or damaged.
     #[error("gzip: {0}")]
     Gzip(String),
+    /// Not snappy's framed format, or damaged.
+    #[error("snappy: {0}")]
+    Snappy(&'static str),
+    /// Not zstd, or damaged.
+    #[error("zstd: {0}")]
+    Zstd(String),
     /// The transfer itself is malformed.
     #[error("the body could not be read: {0}")]
     Malformed(String),
@@ -79,6 +92,9 @@ impl Received {
 enum Encoding {
     Identity,
     Gzip,
+    /// Its framed format.
+    Snappy,
+    Zstd,
 }
 
 /// Receives the body of a request. The time limit ends once the last byte has come.
@@ -95,8 +111,10 @@ pub(super) async fn receive(
         .map_err(|_| BodyError::TimedOut(options.body_timeout))??;
     let bytes = match encoding {
         Encoding::Gzip => gzip::inflate(&sent, options.inflated_bytes_max, &mut reservation)?.into(),
+        Encoding::Snappy => snappy::inflate(&sent, options.inflated_bytes_max, &mut reservation)?.into(),
+        Encoding::Zstd => zstd::inflate(&sent, options.inflated_bytes_max, &mut reservation)?.into(),
         Encoding::Identity if sent.len() > options.inflated_bytes_max => {
-            return Err(gzip::too_large(options.inflated_bytes_max));
+            return Err(inflate::too_large(options.inflated_bytes_max));
         }
         Encoding::Identity => sent,
     };
@@ -138,6 +156,8 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, BodyError> {
     match all.to_ascii_lowercase().as_slice() {
         b"" | b"identity" => Ok(Encoding::Identity),
         b"gzip" => Ok(Encoding::Gzip),
+        b"snappy" => Ok(Encoding::Snappy),
+        b"zstd" => Ok(Encoding::Zstd),
         _ => Err(BodyError::UnsupportedEncoding(String::from_utf8_lossy(&all).into_owned())),
     }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::is_pushable_label_name;
 
 fn key(labels: &[(&str, &str)]) -> GroupingKey {
     let (job, rest) = labels.split_first().expect("a job");
@@ -175,7 +176,7 @@ fn a_path_that_would_need_cleaning_is_refused_with_advice() {
 fn letter_case_of_the_fixed_part_is_refused_with_advice() {
     assert_eq!(
         error("/METRICS/job/x"),
-        "the path must start with /metrics/job/ in lower case; it starts with \"/METRICS/job\""
+        "the path must start with /metrics/job/, in this letter case; it starts with \"/METRICS/job\""
     );
     assert!(error("/metrics/JOB/x").starts_with("the path must start with /metrics/job/"));
     assert!(error("/metrics/job@BASE64/x").starts_with("the path must start with /metrics/job@base64/"));

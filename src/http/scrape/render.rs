@@ -1,4 +1,4 @@
-//! Writing all families as text, in chunks.
+//! Writing all families, in chunks.
 //!
 //! Invariant: a family that cannot be written is left out whole and counted; it never touches another one.
 
@@ -9,14 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
+use super::clashes::{self, Claim};
 use super::kept::{Kept, Update};
+use super::shelf::Shelf;
+use super::view::{Extras, View};
 use super::walks::{Source, Walk};
-use crate::exposition::text;
-use crate::gateway::{self, FamilyView, Gateway, Snapshot};
+use crate::exposition::negotiation::Format;
+use crate::gateway::{self, FamilyView, Gateway, SeriesView, Snapshot};
 use crate::model::MetricType;
-use crate::telemetry::{Family, Metrics};
+use crate::telemetry::{Family, LeftOut, Metrics};
 
 /// A chunk is closed once it has this many bytes.
 const CHUNK_BYTES: usize = 128 << 10;
@@ -71,20 +73,21 @@ pub(super) struct Stored {
     gateway: Gateway,
     metrics: Arc<Metrics>,
     alive: BytesAlive,
-    kept: Arc<Mutex<Kept>>,
-    kept_bytes_max: usize,
+    view: View,
+    shelf: Arc<Shelf>,
 }
 
 impl Stored {
-    /// What this gateway holds, with these metrics of its own. Between two walks at most `kept_bytes_max`
-    /// bytes of text are kept.
+    /// What this gateway holds, with these metrics of its own, in this view. What is kept between two walks is on
+    /// the shelf.
     pub(super) fn new(
         gateway: Gateway,
         metrics: Arc<Metrics>,
         alive: BytesAlive,
-        kept_bytes_max: usize,
+        view: View,
+        shelf: Arc<Shelf>,
     ) -> Self {
-        Self { gateway, metrics, alive, kept: Arc::default(), kept_bytes_max }
+        Self { gateway, metrics, alive, view, shelf }
     }
 }
 
@@ -97,12 +100,11 @@ impl Source for Stored {
         let snapshot = self.gateway.snapshot();
         let revision = snapshot.revision();
         let (metrics, alive) = (Arc::clone(&self.metrics), Arc::clone(&self.alive));
-        let (kept, kept_bytes_max) = (Arc::clone(&self.kept), self.kept_bytes_max);
+        let (view, kept_views) = (self.view, Arc::clone(&self.shelf));
         let render = move || {
-            // Walks come one after the other. What one that fails has taken is not put back.
-            let mut own = std::mem::take(&mut *kept.lock());
-            let chunks = render(&snapshot, &metrics, &mut own, kept_bytes_max);
-            *kept.lock() = own;
+            let chunks = kept_views.update(view, Instant::now(), |kept, bytes_max| {
+                render(&snapshot, &metrics, view, kept, bytes_max)
+            });
             Rendered::new(chunks, &alive)
         };
         Walk { revision, render: Box::new(render) }
@@ -140,9 +142,27 @@ struct Shown<'s> {
     held: Option<Held<'s>>,
 }
 
-fn render(snapshot: &Snapshot, metrics: &Metrics, kept: &mut Kept, kept_bytes_max: usize) -> Vec<Bytes> {
+impl Shown<'_> {
+    fn claim(&self) -> Claim<'_> {
+        let (name, metric_type) = match (&self.own, &self.held) {
+            (Some(own), _) => (own.name, own.metric_type),
+            (None, Some(held)) => (held.name(), held.metric_type()),
+            (None, None) => unreachable!("a family is the gateway's own, or another, or both"),
+        };
+        Claim { name, metric_type, is_own: self.own.is_some() }
+    }
+}
+
+/// Everything in this view, and how many bytes of it are kept.
+fn render(
+    snapshot: &Snapshot,
+    metrics: &Metrics,
+    view: View,
+    kept: &mut Kept,
+    kept_bytes_max: usize,
+) -> (Vec<Bytes>, usize) {
     let start = Instant::now();
-    let mut writer = Writer::default();
+    let mut writer = Writer::new(view);
     let mut update = kept.update(snapshot, kept_bytes_max);
     update.prepare();
     let pushed = update.families().into_iter().map(Held::Pushed);
@@ -150,11 +170,19 @@ fn render(snapshot: &Snapshot, metrics: &Metrics, kept: &mut Kept, kept_bytes_ma
         pushed.chain(snapshot.push_times().into_iter().map(Held::OfGroups)).collect();
     held.sort_by(|a, b| a.name().cmp(b.name()));
     let (families, clashing) = merge(metrics.families(), held);
-    let failed = families.iter().filter(|family| !writer.family(family, &mut update)).count();
-    update.finish();
-    metrics.families_left_out.add((failed + clashing) as u64);
+    metrics.families_left_out.of(LeftOut::Type).add(clashing as u64);
+    let left_out = clashes::left_out(view, &families.iter().map(Shown::claim));
+    for (family, is_left_out) in families.iter().zip(left_out) {
+        let written =
+            if is_left_out { family.leave_out(&mut update) } else { writer.family(family, &mut update) };
+        if let Err(reason) = written {
+            metrics.families_left_out.of(reason).increment();
+            tracing::debug!(family = family.claim().name, reason = reason.as_str(), "left out of a scrape");
+        }
+    }
+    let kept_bytes = update.finish();
     metrics.scrape_seconds.observe(start.elapsed().as_secs_f64());
-    writer.finish()
+    (writer.finish(), kept_bytes)
 }
 
 /// Both lists as one, by name; and how many of the gateway's own families were left out because another
@@ -182,49 +210,90 @@ fn merge(own: Vec<Family>, held: Vec<Held<'_>>) -> (Vec<Shown<'_>>, usize) {
     }
 }
 
+impl Shown<'_> {
+    /// Does not show it, since it shares a name with another one.
+    fn leave_out(&self, update: &mut Update<'_, '_>) -> Result<(), LeftOut> {
+        if let Some(Held::Pushed(pushed)) = &self.held {
+            update.leave_out(pushed);
+        }
+        Err(LeftOut::Name)
+    }
+}
+
 /// The exposition as far as it is written.
-#[derive(Default)]
 struct Writer {
+    view: View,
     chunks: Vec<Bytes>,
     open: Vec<u8>,
 }
 
 impl Writer {
-    /// Writes a family; if that panics it is taken back whole, and the answer is false.
-    fn family(&mut self, family: &Shown<'_>, update: &mut Update<'_, '_>) -> bool {
+    fn new(view: View) -> Self {
+        Self { view, chunks: Vec::new(), open: Vec::new() }
+    }
+
+    /// Writes a family; if that is not possible nothing of it stays.
+    fn family(&mut self, family: &Shown<'_>, update: &mut Update<'_, '_>) -> Result<(), LeftOut> {
         let with_header = family.own.is_none();
-        let text = match &family.held {
-            Some(Held::Pushed(pushed)) => update.text(pushed, with_header),
-            Some(Held::OfGroups(_)) | None => Ok(Vec::new()),
-        };
-        let Ok(text) = text else { return false };
+        let (mut kept, mut of_groups) = (Vec::new(), None);
+        match &family.held {
+            Some(Held::Pushed(pushed)) => kept = update.text(pushed, with_header)?,
+            Some(Held::OfGroups(family)) => {
+                let series = family.series();
+                let labels = series.iter().flat_map(SeriesView::labels);
+                if self.view.confuses_labels(labels.map(|label| label.name)) {
+                    return Err(LeftOut::Name);
+                }
+                of_groups = Some((family, series));
+            }
+            None => {}
+        }
         self.whole_or_not_at_all(|writer| {
-            if let Some(own) = &family.own {
-                writer.own(own);
-            }
-            if let Some(Held::OfGroups(family)) = &family.held {
-                writer.of_groups(family, with_header);
-            }
-            for chunk in text {
-                writer.share(chunk);
+            let write = |writer: &mut Self| {
+                if let Some(own) = &family.own {
+                    writer.own(own);
+                }
+                if let Some((family, series)) = &of_groups {
+                    writer.of_groups(family, series, with_header);
+                }
+            };
+            if writer.view.format == Format::Protobuf {
+                // The length stands in front.
+                let mut beside = Self::new(writer.view);
+                write(&mut beside);
+                let chunks: Vec<Bytes> = beside.finish().into_iter().chain(kept).collect();
+                let prefix = writer.view.prefix(chunks.iter().map(Bytes::len).sum());
+                writer.open.extend_from_slice(&prefix);
+                for chunk in chunks {
+                    writer.share(chunk);
+                }
+            } else {
+                write(writer);
+                for chunk in kept {
+                    writer.share(chunk);
+                }
             }
         })
     }
 
     fn own(&mut self, family: &Family) {
-        text::write_header(&mut self.open, family.name, Some(family.help), family.metric_type);
+        let name = self.view.name(family.name, family.metric_type);
+        self.view.write_header(&mut self.open, &name, Some(family.help), family.metric_type, None);
         for (labels, value) in &family.series {
-            text::write_series(&mut self.open, family.name, labels.iter(), value);
+            self.view.write_series(&mut self.open, &name, labels.iter(), value, &Extras::default());
             self.close_if_full();
         }
     }
 
-    fn of_groups(&mut self, family: &FamilyView<'_>, with_header: bool) {
+    fn of_groups(&mut self, family: &FamilyView<'_>, series: &[SeriesView<'_>], with_header: bool) {
+        let name = self.view.name(family.name, family.metric_type);
         if with_header {
-            text::write_header(&mut self.open, family.name, family.help.as_deref(), family.metric_type);
+            let help = family.help.as_deref();
+            self.view.write_header(&mut self.open, &name, help, family.metric_type, None);
         }
-        for series in family.series() {
-            text::write_series(&mut self.open, family.name, series.labels(), &series.value());
+        for series in series {
+            let value = series.value();
+            self.view.write_series(&mut self.open, &name, series.labels(), &value, &Extras::default());
             self.close_if_full();
         }
     }
@@ -243,7 +312,7 @@ impl Writer {
         self.chunks.push(chunk);
     }
 
-    fn whole_or_not_at_all(&mut self, write: impl FnOnce(&mut Self)) -> bool {
+    fn whole_or_not_at_all(&mut self, write: impl FnOnce(&mut Self)) -> Result<(), LeftOut> {
         let (chunks_before, open_before) = (self.chunks.len(), self.open.len());
         let outcome = catch_unwind(AssertUnwindSafe(|| write(self)));
         if outcome.is_err() {
@@ -255,7 +324,7 @@ impl Writer {
                 self.open.truncate(open_before);
             }
         }
-        outcome.is_ok()
+        outcome.map_err(|_| LeftOut::Failed)
     }
 
     fn close_if_full(&mut self) {
@@ -276,6 +345,7 @@ impl Writer {
     }
 
     fn finish(mut self) -> Vec<Bytes> {
+        self.open.extend_from_slice(self.view.end());
         self.close();
         self.chunks
     }
@@ -284,6 +354,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exposition::text;
     use crate::model::{Label, LabelSet, Value};
 
     fn text_of(writer: Writer) -> String {
@@ -300,15 +371,15 @@ mod tests {
     #[test]
     fn a_family_that_fails_is_taken_back_whole_however_far_it_got() {
         for (before, series) in [(0, 0), (0, 1), (10, 1), (10, 40), (CHUNK_BYTES / 10_000, 100)] {
-            let mut writer = Writer::default();
+            let mut writer = Writer::new(View::default());
             (0..before).for_each(|_| one_series(&mut writer, "good", 10_000));
-            let failed = !writer.whole_or_not_at_all(|writer| {
+            let failed = writer.whole_or_not_at_all(|writer| {
                 (0..series).for_each(|_| one_series(writer, "bad", 10_000));
                 // A panic, but without its message among the output of the tests.
                 std::panic::resume_unwind(Box::new("cannot be written"));
             });
-            assert!(failed);
-            assert!(writer.whole_or_not_at_all(|writer| one_series(writer, "last", 1)));
+            assert_eq!(failed, Err(LeftOut::Failed));
+            assert_eq!(writer.whole_or_not_at_all(|writer| one_series(writer, "last", 1)), Ok(()));
             let text = text_of(writer);
             assert_eq!(text.matches("good{").count(), before);
             assert_eq!(text.matches("bad").count(), 0);
@@ -318,7 +389,7 @@ mod tests {
 
     #[test]
     fn chunks_are_neither_empty_nor_larger_than_allowed() {
-        let mut writer = Writer::default();
+        let mut writer = Writer::new(View::default());
         let sizes = [1, CHUNK_BYTES, CHUNK_BYTES_MAX, 3 * CHUNK_BYTES_MAX + 7, 5];
         for size in sizes {
             one_series(&mut writer, "m", size);
@@ -326,7 +397,7 @@ mod tests {
         let chunks = writer.finish();
         assert!(chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK_BYTES_MAX));
         assert_eq!(String::from_utf8(chunks.concat()).unwrap().lines().count(), sizes.len());
-        assert!(Writer::default().finish().is_empty());
+        assert!(Writer::new(View::default()).finish().is_empty());
     }
 
     fn own(name: &'static str, metric_type: MetricType) -> Family {

@@ -1,8 +1,11 @@
 //! Real sockets against a small router.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::routing::{any, get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -45,15 +48,15 @@ impl TestServer {
             .route("/thread", any(|| async { format!("{:?}!", std::thread::current().name()) }))
             .route("/length", post(|body: bytes::Bytes| async move { body.len().to_string() }))
             .route("/much", get(|| async { vec![b'x'; 64 << 20] }));
-        let answer = move |request: Request<Incoming>| {
+        let answer = move |request: Request<Incoming>, _: Peer| {
             let router = router.clone();
             async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }
         };
-        let listeners = bind(&vec!["127.0.0.1:0".parse().unwrap(); listeners]).unwrap();
-        let addresses = listeners.iter().map(Listener::local_address).collect();
+        let listeners = bind(&vec!["127.0.0.1:0".parse().unwrap(); listeners], 0o660).unwrap();
+        let addresses = listeners.iter().map(|listener| listener.local_address().tcp().unwrap()).collect();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or(()) };
-        let ended = tokio::spawn(serve(listeners, answer, options, readers, stopped));
+        let ended = tokio::spawn(serve(listeners, None, answer, options, readers, stopped));
         Self { addresses, release, begun, stop: Some(stop), ended }
     }
 

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tallygate::exposition::text;
 use tallygate::gateway::Options;
 use tallygate::model::{Bucket, Families, Value};
+use tallygate::telemetry::LeftOut;
 
 use super::{Pushed, any_pushed, in_memory, one_by_one, push, run, written};
 use crate::support::in_process::InProcess;
@@ -158,7 +159,11 @@ proptest! {
                 let shown: BTreeSet<&str> = families.families.iter().map(|family| &*family.name).collect();
                 assert!(names.is_subset(&shown), "{names:?} {shown:?}");
                 assert_eq!(value(&scrape_of_witness(&scrape), "witness{instance=\"\",job=\"witness\"}"), 7.0);
-                assert_eq!(gateway.gateway.metrics().families_left_out.get(), 0);
+                let left_out = |reason| gateway.gateway.metrics().families_left_out.of(reason).get();
+                assert_eq!((left_out(LeftOut::Failed), left_out(LeftOut::Name)), (0, 0));
+                // A metric of the process gives way to a pushed one of another type.
+                let of_process = names.iter().filter(|name| name.starts_with("process_")).count();
+                assert!(left_out(LeftOut::Type) <= of_process as u64);
             }
         });
     }

@@ -149,8 +149,10 @@ fn unreadable() -> Vec<Refused> {
         at("no job", "/metrics/job@base64/=", "x 1\n", &[], 400),
         at("another encoding", "/metrics/job/j", "x 1\n", &[("content-encoding", "br")], 415),
         at("not gzip", "/metrics/job/j", "x 1\n", &[("content-encoding", "gzip")], 400),
+        at("not snappy", "/metrics/job/j", "x 1\n", &[("content-encoding", "snappy")], 400),
+        at("not zstd", "/metrics/job/j", "x 1\n", &[("content-encoding", "zstd")], 400),
         at(
-            "protobuf",
+            "not protobuf",
             "/metrics/job/j",
             "x 1\n",
             &[(
@@ -158,7 +160,7 @@ fn unreadable() -> Vec<Refused> {
                 "application/vnd.google.protobuf; \
             proto=io.prometheus.client.MetricFamily; encoding=delimited",
             )],
-            415,
+            400,
         ),
         at("an idempotency key", "/metrics/job/j", "x 1\n", &[("idempotency-key", "k")], 501),
         at("a dry run", "/metrics/job/j?dry_run=1", "x 1\n", &[], 501),

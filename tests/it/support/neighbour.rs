@@ -1,6 +1,7 @@
 //! Other people's programs that run beside the gateway: Pushgateway, Prometheus.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -29,6 +30,25 @@ impl Neighbour {
             neighbour.try_get(ready).is_some_and(|answer| answer.status == 200)
         });
         neighbour
+    }
+
+    /// Starts a Prometheus that scrapes a gateway every second, and keeps its files in this directory.
+    pub fn prometheus(gateway: &str, directory: &Path, flags: &[&str]) -> Self {
+        let config = directory.join("prometheus.yml");
+        let scrape = format!(
+            "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: tallygate\n  honor_labels: true\n  \
+             static_configs: [{{targets: ['{gateway}']}}]\n",
+        );
+        std::fs::write(&config, scrape).unwrap();
+        let data = directory.join("data");
+        Self::start("prometheus", "/-/ready", |address| {
+            let own = [
+                format!("--config.file={}", config.display()),
+                format!("--storage.tsdb.path={}", data.display()),
+                format!("--web.listen-address={address}"),
+            ];
+            own.into_iter().chain(flags.iter().map(|flag| (*flag).to_owned())).collect()
+        })
     }
 
     /// Gets a page.

@@ -196,9 +196,22 @@ pub fn is_installed(program: &str) -> bool {
         .output()
         .is_ok_and(|output| output.status.success());
     if !found {
-        let text = format!("SKIPPED: {program} is not installed; run tests/setup.sh");
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{text}");
-        eprintln!("{text}");
+        skip_without(program);
     }
     found
+}
+
+/// The same for what `tests/setup.sh` makes.
+pub fn is_made(path: &Path) -> bool {
+    let found = path.exists();
+    if !found {
+        skip_without(&path.display().to_string());
+    }
+    found
+}
+
+fn skip_without(what: &str) {
+    let text = format!("SKIPPED: {what} is not installed; run tests/setup.sh");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{text}");
+    eprintln!("{text}");
 }

@@ -13,7 +13,7 @@ fn without(body: &str, prefixes: &[&str]) -> String {
 
 /// A scrape less the gateway's own metrics.
 pub fn without_own(body: &str) -> String {
-    without(body, &["tallygate_", "process_"])
+    without(body, &["tallygate_", "pushgateway_", "process_"])
 }
 
 /// A scrape less the two push times.

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::model::{MetricType, Value};
+use crate::model::{MetricType, NameScheme, Value};
 
-use super::{labels, read};
+use super::super::parse_up_to;
+use super::{labels, read, written};
 
 /// The value of the body's only sample, which must have no type.
 fn only_value(body: &[u8]) -> f64 {
@@ -250,4 +251,41 @@ fn many_labels_are_fine() {
     let body = format!("a{{{}}} 1\n", many.join(","));
     let families = read(body.as_bytes());
     assert_eq!(families.labels_of(&families.families[0].series[0]).len(), 1_000);
+}
+
+#[test]
+fn a_gauge_histogram_has_two_names_and_the_lines_of_a_histogram() {
+    for word in ["gaugehistogram", "gauge_histogram", "Gauge_Histogram"] {
+        let body = format!("# TYPE h {word}\nh_bucket{{le=\"+Inf\"}} 2\nh_sum 3\nh_count 2\n");
+        let families = read(body.as_bytes());
+        let [family] = &*families.families else { panic!("{families:?}") };
+        assert_eq!((family.metric_type, family.series.len()), (MetricType::GaugeHistogram, 1));
+        let Value::GaugeHistogram(histogram) = &family.series[0].value else { panic!() };
+        assert_eq!((histogram.sum, histogram.count, histogram.buckets.len()), (Some(3.0), Some(2.0), 1));
+    }
+}
+
+#[test]
+fn with_utf8_names_quoted_names_may_be_any_text() {
+    let body = "# HELP \"m.x\" Some.\n# TYPE \"m.x\" histogram\n{\"m.x_bucket\",\"l.y\"=\"v\",le=\"1\"} 1\n\
+                {\"l.y\"=\"v\",le=\"+Inf\",\"m.x_bucket\"} 2\n{\"m.x_count\",\"l.y\"=\"v\"} 2\n\"é:1\" 1\na{\"a:b\"=\"v\"} 1\n";
+    let families = parse_up_to(body.as_bytes(), NameScheme::Utf8, usize::MAX).unwrap();
+    let names: Vec<_> = families.families.iter().map(|family| &*family.name).collect();
+    assert_eq!(names, ["m.x", "é:1", "a"]);
+    assert_eq!(families.families[0].help.as_deref(), Some("Some."));
+    let Value::Histogram(histogram) = &families.families[0].series[0].value else { panic!() };
+    assert_eq!((families.families[0].series.len(), histogram.buckets.len()), (1, 2));
+    assert_eq!((labels(&families, 0, 0).as_str(), labels(&families, 2, 0).as_str()), ("l.y=v", "a:b=v"));
+    assert_eq!(
+        String::from_utf8(written(&families)).unwrap(),
+        "# HELP \"m.x\" Some.\n# TYPE \"m.x\" histogram\n{\"m.x_bucket\",\"l.y\"=\"v\",le=\"1\"} 1\n\
+         {\"m.x_bucket\",\"l.y\"=\"v\",le=\"+Inf\"} 2\n{\"m.x_sum\",\"l.y\"=\"v\"} 0\n{\"m.x_count\",\"l.y\"=\"v\"} 2\n\
+         # TYPE \"é:1\" untyped\n{\"é:1\"} 1\n# TYPE a untyped\na{\"a:b\"=\"v\"} 1\n"
+    );
+    // A name that would need escapes in its quotes is none, and neither is an empty one.
+    for line in ["{\"a\\\"b\"} 1\n", "a{\"l\\\\m\"=\"v\"} 1\n", "{\"\"} 1\n", "a{\"\"=\"v\"} 1\n", "a.b 1\n"]
+    {
+        assert!(parse_up_to(line.as_bytes(), NameScheme::Utf8, usize::MAX).is_err(), "{line}");
+    }
+    assert!(parse_up_to(body.as_bytes(), NameScheme::Legacy, usize::MAX).is_err());
 }

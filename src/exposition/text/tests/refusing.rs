@@ -199,7 +199,6 @@ fn help_and_type_lines() {
         (b"# TYPE a unknown\n", "unknown metric type \"unknown\""),
         (b"# TYPE a info\n", "unknown metric type \"info\""),
         (b"# TYPE a stateset\n", "unknown metric type \"stateset\""),
-        (b"# TYPE a gaugehistogram\n", "unknown metric type \"gaugehistogram\""),
         (b"# TYPE a counter\r\n", "unknown metric type \"counter\\r\""),
         (b"# TYPE a counter \n", "unknown metric type \"counter \""),
         (b"# TYPE a counter x\n", "unknown metric type \"counter x\""),

@@ -6,8 +6,9 @@ use bytes::{Bytes, BytesMut};
 
 use crate::exposition::text;
 use crate::gateway::Family;
-use crate::model::Value;
+use crate::model::{MetricType, Value};
 
+use super::super::view::View;
 use super::lines::{Lines, Written};
 use super::pages::{At, Seen};
 
@@ -24,6 +25,8 @@ pub(super) struct FamilyText {
     /// At least one, which begins with the header.
     chunks: Vec<Chunk>,
     header_bytes: usize,
+    /// Whether the name of any label is not shown as it was pushed.
+    has_escaped_labels: bool,
 }
 
 /// Some lines of a family.
@@ -51,18 +54,27 @@ struct NewLine<'l> {
 
 impl FamilyText {
     /// Writes a family that has these series, given page by page.
-    pub(super) fn new(family: &Family, seen: &Seen<'_>, series: &[At], written: &mut Written) -> Self {
-        let header = header(family);
-        let lines = Lines::write(&family.name, seen, series, written);
+    pub(super) fn new(
+        view: View,
+        family: &Family,
+        seen: &Seen<'_>,
+        series: &[At],
+        written: &mut Written,
+    ) -> Self {
+        let header = header(view, family);
+        let name = view.name(&family.name, family.metric_type);
+        let lines = Lines::write(view, &name, seen, series, written);
         let mut packer = Packer::new(&header);
         lines.in_order().for_each(|(at, line)| packer.push(at, line));
-        Self { chunks: packer.finish(), header_bytes: header.len() }
+        let (chunks, header_bytes) = (packer.finish(), header.len());
+        Self { chunks, header_bytes, has_escaped_labels: written.has_escaped_labels }
     }
 
     /// Makes it show the snapshot; what is gone is removed already. `new` are the series that it has not
     /// shown before, page by page; `is_touched` says whether any of its pages has changed.
     pub(super) fn update(
         &mut self,
+        view: View,
         family: &Family,
         seen: &Seen<'_>,
         new: &[At],
@@ -75,21 +87,30 @@ impl FamilyText {
             all.sort_unstable();
             // Two of them at a time would take twice the memory.
             self.chunks.clear();
-            *self = Self::new(family, seen, &all, written);
+            *self = Self::new(view, family, seen, &all, written);
             return;
         }
-        self.set_header(&header(family));
+        self.set_header(&header(view, family));
+        let name = view.name(&family.name, family.metric_type);
         if !new.is_empty() {
-            self.insert(&Lines::write(&family.name, seen, new, written), seen);
+            self.insert(&Lines::write(view, &name, seen, new, written), seen);
+            self.has_escaped_labels |= written.has_escaped_labels;
         }
         if is_touched {
-            self.refresh(family, seen);
+            self.refresh(view, &name, seen);
         }
     }
 
     /// How many series it shows.
     pub(super) fn series(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.series.len()).sum()
+    }
+
+    /// Whether series of it might look alike, since two names of labels are one in this view.
+    pub(super) fn confuses_labels(&self, view: View, family: &Family, seen: &Seen<'_>) -> bool {
+        let of_states = (family.metric_type == MetricType::StateSet).then_some(&*family.name);
+        let labels = self.places().flat_map(|place| seen.series(place.at).labels());
+        self.has_escaped_labels && view.confuses_labels(labels.map(|label| label.name).chain(of_states))
     }
 
     /// Roughly the bytes that it takes.
@@ -104,7 +125,7 @@ impl FamilyText {
         self.chunks.iter().map(move |chunk| chunk.text.slice(std::mem::take(&mut skip)..))
     }
 
-    fn places(&self) -> impl Iterator<Item = &Place> {
+    fn places(&self) -> impl Iterator<Item = &Place> + Clone {
         self.chunks.iter().flat_map(|chunk| &chunk.series)
     }
 
@@ -168,11 +189,11 @@ impl FamilyText {
     }
 
     /// Writes the lines of changed pages anew.
-    fn refresh(&mut self, family: &Family, seen: &Seen<'_>) {
+    fn refresh(&mut self, view: View, name: &str, seen: &Seen<'_>) {
         let mut scratch = Vec::new();
         for index in 0..self.chunks.len() {
             let header_bytes = self.header_of(index);
-            self.chunks[index].refresh(header_bytes, family, seen, &mut scratch);
+            self.chunks[index].refresh(header_bytes, view, name, seen, &mut scratch);
         }
     }
 }
@@ -220,7 +241,7 @@ impl Chunk {
     }
 
     /// Writes the lines of changed pages anew; `scratch` is overwritten.
-    fn refresh(&mut self, head: usize, family: &Family, seen: &Seen<'_>, scratch: &mut Vec<u8>) {
+    fn refresh(&mut self, head: usize, view: View, name: &str, seen: &Seen<'_>, scratch: &mut Vec<u8>) {
         scratch.clear();
         let mut changed: Vec<(usize, usize)> = Vec::new();
         let mut is_same_length = true;
@@ -228,7 +249,7 @@ impl Chunk {
             if seen.is_changed(place.at) {
                 let old = self.line(head, index);
                 let start = scratch.len();
-                write_again(scratch, family, seen, place.at, &self.text[old.clone()]);
+                write_again(scratch, view, name, seen, place.at, &self.text[old.clone()]);
                 is_same_length &= scratch.len() - start == old.len();
                 changed.push((index, scratch.len()));
             }
@@ -277,26 +298,28 @@ impl Chunk {
 }
 
 /// Appends the lines of a series as they are now, given those from before.
-fn write_again(out: &mut Vec<u8>, family: &Family, seen: &Seen<'_>, at: At, before: &[u8]) {
-    match seen.page(at).value(at.slot()) {
-        Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => {
+fn write_again(out: &mut Vec<u8>, view: View, name: &str, seen: &Seen<'_>, at: At, before: &[u8]) {
+    let value = seen.page(at).value(at.slot());
+    match value {
+        Value::Counter(number) | Value::Gauge(number) | Value::Untyped(number)
+            if view.ends_with_value(&value) =>
+        {
             let labels = memchr::memrchr(b' ', before).expect("a blank stands before the value");
             out.extend_from_slice(&before[..=labels]);
-            text::write_value(out, value);
+            text::write_value(out, number);
         }
-        value @ (Value::Histogram(_)
-        | Value::Summary(_)
-        | Value::GaugeHistogram(_)
-        | Value::Info
-        | Value::StateSet(_)) => {
-            text::write_series(out, &family.name, seen.series(at).labels(), &value);
+        value => {
+            let series = seen.series(at);
+            view.write_series(out, name, series.labels(), &value, &view.extras(&series));
         }
     }
 }
 
-fn header(family: &Family) -> Vec<u8> {
+fn header(view: View, family: &Family) -> Vec<u8> {
     let mut header = Vec::new();
-    text::write_header(&mut header, &family.name, family.help().as_deref(), family.metric_type);
+    let name = view.name(&family.name, family.metric_type);
+    let (help, unit) = (family.help(), family.unit());
+    view.write_header(&mut header, &name, help.as_deref(), family.metric_type, unit.as_deref());
     header
 }
 

@@ -19,6 +19,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::gateway::{Family, FamilyId, Snapshot};
+use crate::telemetry::LeftOut;
+
+use super::view::View;
 
 use family::FamilyText;
 use lines::Written;
@@ -30,6 +33,7 @@ const SERIES_PER_THREAD: usize = 20_000;
 /// What is kept of one scrape for the next.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
+    view: View,
     pages: Pages,
     /// All families of the last scrape.
     families: HashMap<FamilyId, KeptFamily>,
@@ -54,14 +58,15 @@ pub(super) struct Update<'k, 's> {
     bytes_max: usize,
     written: Written,
     /// Texts that are written already.
-    prepared: HashMap<FamilyId, Result<FamilyText, Unwritable>>,
+    prepared: HashMap<FamilyId, Result<FamilyText, LeftOut>>,
 }
 
-/// A family could not be written.
-#[derive(Debug)]
-pub(super) struct Unwritable;
-
 impl Kept {
+    /// Nothing yet.
+    pub(super) fn new(view: View) -> Self {
+        Self { view, ..Self::default() }
+    }
+
     /// Moves on to another snapshot; at the end at most `bytes_max` bytes of text are kept.
     pub(super) fn update<'k, 's>(&'k mut self, snapshot: &'s Snapshot, bytes_max: usize) -> Update<'k, 's> {
         let seen = self.pages.advance(snapshot);
@@ -157,7 +162,7 @@ impl Update<'_, '_> {
         let mut tasks: Vec<Task> = std::mem::take(&mut self.new)
             .into_iter()
             .filter_map(|(id, new)| {
-                Some(self.kept.families.get_mut(&id)?.task(new, self.touched.contains(&id)))
+                Some(self.kept.families.get_mut(&id)?.task(self.kept.view, new, self.touched.contains(&id)))
             })
             .collect();
         // The largest ones first, so that none is left to one thread at the end.
@@ -184,13 +189,14 @@ impl Update<'_, '_> {
     }
 
     /// The text of a family, brought up to date, with or without its header. To be asked for once.
-    pub(super) fn text(&mut self, family: &Family, with_header: bool) -> Result<Vec<Bytes>, Unwritable> {
-        let kept = self.kept.families.get_mut(&family.id).ok_or(Unwritable)?;
+    pub(super) fn text(&mut self, family: &Family, with_header: bool) -> Result<Vec<Bytes>, LeftOut> {
+        let view = self.kept.view;
+        let kept = self.kept.families.get_mut(&family.id).ok_or(LeftOut::Failed)?;
         let text = if let Some(prepared) = self.prepared.remove(&family.id) {
             prepared?
         } else {
             let new = self.new.remove(&family.id).unwrap_or_default();
-            kept.task(new, self.touched.contains(&family.id)).run(&self.seen, &mut self.written)?
+            kept.task(view, new, self.touched.contains(&family.id)).run(&self.seen, &mut self.written)?
         };
         let chunks = text.chunks(with_header).collect();
         if self.bytes.saturating_add(text.bytes()) <= self.bytes_max {
@@ -200,21 +206,30 @@ impl Update<'_, '_> {
         Ok(chunks)
     }
 
-    /// Ends it. All families have been asked for.
-    pub(super) fn finish(self) {
+    /// Keeps nothing of a family, whose text is not asked for.
+    pub(super) fn leave_out(&mut self, family: &Family) {
+        if let Some(kept) = self.kept.families.get_mut(&family.id) {
+            kept.text = None;
+        }
+    }
+
+    /// Ends it. All families have been asked for or left out. The bytes that are kept.
+    pub(super) fn finish(self) -> usize {
         self.kept.pages.release(self.seen);
+        self.bytes
     }
 }
 
 impl KeptFamily {
     /// What is to be done about its text, which is taken out: what fails half way is not kept.
-    fn task(&mut self, new: Vec<At>, is_touched: bool) -> Task {
-        Task { family: Arc::clone(&self.family), before: self.text.take(), new, is_touched }
+    fn task(&mut self, view: View, new: Vec<At>, is_touched: bool) -> Task {
+        Task { view, family: Arc::clone(&self.family), before: self.text.take(), new, is_touched }
     }
 }
 
 /// A text that is to be brought up to date.
 struct Task {
+    view: View,
     family: Arc<Family>,
     before: Option<FamilyText>,
     new: Vec<At>,
@@ -222,16 +237,21 @@ struct Task {
 }
 
 impl Task {
-    fn run(self, seen: &Seen<'_>, written: &mut Written) -> Result<FamilyText, Unwritable> {
-        let Self { family, before, new, is_touched } = self;
+    fn run(self, seen: &Seen<'_>, written: &mut Written) -> Result<FamilyText, LeftOut> {
+        let Self { view, family, before, new, is_touched } = self;
+        let name = view.name(&family.name, family.metric_type);
+        if !view.has_place_for(&name, family.metric_type) {
+            return Err(LeftOut::Name);
+        }
         let write = AssertUnwindSafe(|| match before {
             Some(mut text) => {
-                text.update(&family, seen, &new, is_touched, written);
+                text.update(view, &family, seen, &new, is_touched, written);
                 text
             }
-            None => FamilyText::new(&family, seen, &new, written),
+            None => FamilyText::new(view, &family, seen, &new, written),
         });
-        catch_unwind(write).map_err(|_| Unwritable)
+        let text = catch_unwind(write).map_err(|_| LeftOut::Failed)?;
+        if text.confuses_labels(view, &family, seen) { Err(LeftOut::Name) } else { Ok(text) }
     }
 }
 

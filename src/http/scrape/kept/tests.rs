@@ -6,10 +6,12 @@ use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
+use crate::exposition::names::Escaping;
+use crate::exposition::negotiation::Format;
 use crate::exposition::text;
 use crate::gateway::{Effect, Gateway, Submitted};
 use crate::http::testing;
-use crate::model::GroupingKey;
+use crate::model::{GroupingKey, NameScheme};
 
 /// A gateway, and what a scrape keeps of it.
 struct Scraped {
@@ -21,8 +23,12 @@ struct Scraped {
 
 impl Scraped {
     fn new() -> Self {
+        Self::in_view(View::default())
+    }
+
+    fn in_view(view: View) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        Self { gateway: testing::gateway(), kept: Kept::default(), runtime, scrapes: 0 }
+        Self { gateway: testing::gateway(), kept: Kept::new(view), runtime, scrapes: 0 }
     }
 
     fn push(&self, group: &str, body: &str) {
@@ -30,7 +36,7 @@ impl Scraped {
     }
 
     fn push_as(&self, effect: Effect, group: &str, body: &str) {
-        let families = text::parse(body.as_bytes()).unwrap();
+        let families = text::parse_up_to(body.as_bytes(), NameScheme::Utf8, usize::MAX).unwrap();
         let push = self.gateway.resolve_as(effect, &key(group), &families, body.len()).unwrap();
         assert_eq!(self.runtime.block_on(self.gateway.submit(push)).unwrap(), Submitted::Applied, "{body}");
     }
@@ -53,7 +59,7 @@ impl Scraped {
         let chunks: Vec<Bytes> =
             families.iter().flat_map(|family| update.text(family, true).unwrap()).collect();
         update.finish();
-        assert_eq!(String::from_utf8(chunks.concat()).unwrap(), from_nothing(&snapshot));
+        assert_eq!(chunks.concat(), from_nothing(self.kept.view, &snapshot));
         assert!(self.kept_bytes() <= bytes_max, "{} of {bytes_max}", self.kept_bytes());
         chunks
     }
@@ -67,16 +73,34 @@ fn key(group: &str) -> GroupingKey {
     GroupingKey::new("j", [("b", group)]).unwrap()
 }
 
-fn from_nothing(snapshot: &Snapshot) -> String {
+fn from_nothing(view: View, snapshot: &Snapshot) -> Vec<u8> {
     let times: Vec<&str> = snapshot.push_times().iter().map(|family| family.name).collect();
     let mut out = Vec::new();
     for family in snapshot.families().iter().filter(|family| !times.contains(&family.name)) {
-        text::write_header(&mut out, family.name, family.help.as_deref(), family.metric_type);
+        let name = view.name(family.name, family.metric_type);
+        view.write_header(
+            &mut out,
+            &name,
+            family.help.as_deref(),
+            family.metric_type,
+            family.unit.as_deref(),
+        );
         for series in family.series() {
-            text::write_series(&mut out, family.name, series.labels(), &series.value());
+            view.write_series(&mut out, &name, series.labels(), &series.value(), &view.extras(&series));
         }
     }
-    String::from_utf8(out).unwrap()
+    out
+}
+
+/// All views that differ in what they show.
+fn any_view() -> impl Strategy<Value = View> {
+    let format = prop::sample::select(vec![Format::Text, Format::OpenMetrics, Format::Protobuf]);
+    let escaping = prop::sample::select(Escaping::ALL.to_vec());
+    (format, escaping, any::<bool>()).prop_map(|(format, escaping, with_created)| View {
+        format,
+        escaping,
+        with_created,
+    })
 }
 
 /// Something that happens to one of a few groups.
@@ -112,12 +136,14 @@ impl Event {
                     let (a, c) = (i % 7, i % 5);
                     let own = if i % 3 == 0 { "" } else { ",z=\"\\\"\\n \"" };
                     let long = "x".repeat(*long);
-                    writeln!(body, "c{family}{{a=\"{a} {i}\",c=\"{c}{long}\"{own}}} {value}").unwrap();
+                    writeln!(body, "c{family}{{\"l.m\"=\"n\",a=\"{a} {i}\",c=\"{c}{long}\"{own}}} {value}")
+                        .unwrap();
                 }
             }
             Self::Histogram { label, bound } => {
                 writeln!(body, "# TYPE h histogram\nh_bucket{{a=\"{label}\",le=\"{bound}\"}} 1").unwrap();
                 writeln!(body, "h_bucket{{a=\"{label}\",le=\"+Inf\"}} 12").unwrap();
+                writeln!(body, "# TYPE \"g.h\" gauge\n{{\"g.h\",a=\"{label}\"}} {bound}").unwrap();
             }
             Self::Help(help) => {
                 let help = "h".repeat(*help as usize);
@@ -152,9 +178,10 @@ proptest! {
 
     #[test]
     fn what_is_kept_is_what_would_be_written_from_nothing(
+        view in any_view(),
         events in proptest::collection::vec((0..4_u8, any_event(), any_effect()), 1..50)
     ) {
-        let mut scraped = Scraped::new();
+        let mut scraped = Scraped::in_view(view);
         let mut earlier = Vec::new();
         for (group, event, effect) in &events {
             let group = group.to_string();
@@ -175,6 +202,37 @@ proptest! {
             prop_assert!(text == chunks.concat());
         }
     }
+}
+
+#[test]
+fn series_whose_labels_cannot_be_told_apart_are_left_out_as_a_family() {
+    let mut scraped = Scraped::new();
+    scraped.push("1", "a{\"l.m\"=\"1\"} 1\nb{\"l.m\"=\"1\"} 1\nb{l_n=\"1\"} 1\n");
+    let text = |scraped: &mut Scraped| {
+        let snapshot = scraped.gateway.snapshot();
+        let mut update = scraped.kept.update(&snapshot, usize::MAX);
+        let mut families = update.families();
+        families.sort_by(|a, b| a.name.cmp(&b.name));
+        let texts: Vec<_> = families.iter().map(|family| update.text(family, false)).collect();
+        update.finish();
+        texts
+            .into_iter()
+            .map(|text| text.map(|text| String::from_utf8(text.concat()).unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let shown =
+        |line: &str| -> Result<String, LeftOut> { Ok(line.replace('?', "b=\"1\",instance=\"\",job=\"j\",")) };
+    let a = shown("a{?l_m=\"1\"} 1\n");
+    let b = shown("b{?l_m=\"1\"} 1\nb{?l_n=\"1\"} 1\n");
+    assert_eq!(text(&mut scraped), [a.clone(), b]);
+    scraped.push("1", "b{l_m=\"1\"} 1\n");
+    assert_eq!(text(&mut scraped), [a.clone(), Err(LeftOut::Name)]);
+    assert_eq!(text(&mut scraped), [a, Err(LeftOut::Name)]);
+    // In another view they can be.
+    let view = View { escaping: Escaping::AllowUtf8, ..View::default() };
+    scraped.kept = Kept::new(view);
+    let quoted = shown("b{?\"l.m\"=\"1\"} 1\nb{?l_m=\"1\"} 1\nb{?l_n=\"1\"} 1\n");
+    assert_eq!(text(&mut scraped)[1], quoted);
 }
 
 /// So many counters, numbered from `from` on.

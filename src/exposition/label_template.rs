@@ -2,9 +2,9 @@
 //!
 //! What the series have in common is put together once; for each of them only its own values are put in.
 
-use crate::model::{Label, Value};
+use crate::model::Label;
 
-use super::write::{write_label_value, write_series_with};
+use super::sample::{begin_label, write_escaped};
 
 /// Labels of which some have a fixed value and the others differ from series to series.
 #[derive(Debug, Default)]
@@ -24,41 +24,27 @@ impl LabelTemplate {
 
     /// Adds a label that all series have with the same value.
     pub fn push_fixed(&mut self, label: Label<'_>) {
-        self.begin(label.name);
-        write_label_value(&mut self.text, label.value);
+        let is_first = self.text.is_empty();
+        begin_label(&mut self.text, is_first, label.name);
+        write_escaped(&mut self.text, label.value);
         self.text.push(b'"');
     }
 
     /// Adds a label of which each series has a value of its own.
     pub fn push_open(&mut self, name: &str) {
-        self.begin(name);
+        let is_first = self.text.is_empty();
+        begin_label(&mut self.text, is_first, name);
         self.ends.push(self.text.len());
         self.text.push(b'"');
     }
 
-    /// Appends the lines of a series as [`write_series`](super::write_series) does, given its own values
-    /// for the open labels, in their order.
-    pub fn write_series<'v>(
-        &self,
-        out: &mut Vec<u8>,
-        name: &str,
-        own: impl Iterator<Item = &'v str>,
-        value: &Value,
-    ) {
-        write_series_with(out, name, |out| self.write(out, own), value);
-    }
-
-    fn begin(&mut self, name: &str) {
-        self.text.push(if self.text.is_empty() { b'{' } else { b',' });
-        self.text.extend_from_slice(name.as_bytes());
-        self.text.extend_from_slice(b"=\"");
-    }
-
-    fn write<'v>(&self, out: &mut Vec<u8>, own: impl Iterator<Item = &'v str>) {
+    /// Appends the labels of a series, given its own values for the open ones, in their order; in the form that
+    /// the writers of text 0.0.4 and of OpenMetrics want them.
+    pub fn write<'v>(&self, out: &mut Vec<u8>, own: impl Iterator<Item = &'v str>) {
         let mut start = 0;
         for (&end, value) in self.ends.iter().zip(own) {
             out.extend_from_slice(&self.text[start..end]);
-            write_label_value(out, value);
+            write_escaped(out, value);
             start = end;
         }
         out.extend_from_slice(&self.text[start..]);
@@ -67,13 +53,15 @@ impl LabelTemplate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::write_series;
+    use super::super::sample::Name;
+    use super::super::text::{write_series, write_series_with};
     use super::*;
+    use crate::model::Value;
 
     #[test]
     fn a_template_writes_what_the_labels_would() {
         let label = |name, value| Label { name, value };
-        let labels = [label("a", "1\n"), label("b", "x\"y"), label("c", ""), label("d", "\\")];
+        let labels = [label("a", "1\n"), label("b.b", "x\"y"), label("c", ""), label("d", "\\")];
         for open in 0..1 << labels.len() {
             let is_open = |at: usize| open >> at & 1 == 1;
             let mut template = LabelTemplate::default();
@@ -82,8 +70,9 @@ mod tests {
             }
             let own = (0..labels.len()).filter(|&at| is_open(at)).map(|at| labels[at].value);
             let (mut ours, mut plain) = (Vec::new(), Vec::new());
-            template.write_series(&mut ours, "m", own, &Value::Gauge(1.5));
-            write_series(&mut plain, "m", labels.into_iter(), &Value::Gauge(1.5));
+            let value = Value::Gauge(1.5);
+            write_series_with(&mut ours, Name::new("m"), |out| template.write(out, own), &value);
+            write_series(&mut plain, "m", labels.into_iter(), &value);
             assert_eq!(str::from_utf8(&ours), str::from_utf8(&plain));
         }
     }

@@ -1,0 +1,406 @@
+//! Checking passwords.
+//!
+//! bcrypt is slow on purpose: a check takes a processor tens of milliseconds. So one thread of low priority does them
+//! all, one after the other, and what it has found out is remembered, under digests that are keyed with a secret of
+//! this process: nobody can tell from what is remembered, or from how long looking it up takes, what a password is.
+//!
+//! Who waits stands in the lane of the address that asks, and the lanes take turns: whoever sends many wrong
+//! passwords waits for his own. Invariants: right answers are not pushed out by wrong ones; what is kept, and what
+//! waits, is bounded; unknown users cost what known ones cost.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::thread;
+
+use bcrypt::HashParts;
+use parking_lot::{Condvar, Mutex};
+use quick_cache::sync::Cache;
+use ring::hmac;
+use ring::rand::SystemRandom;
+use tokio::sync::oneshot;
+
+use super::Denied;
+use crate::net;
+
+/// Answers that are remembered, of right passwords and of wrong ones.
+const RIGHT_MAX: usize = 4_096;
+const WRONG_MAX: usize = 4_096;
+
+/// Addresses are spread over so many lanes.
+const LANES: usize = 64;
+
+/// Different passwords that may wait in one lane.
+const WAITING_PER_LANE_MAX: usize = 32;
+
+/// Requests that may wait for one and the same password.
+const WAITING_PER_CHECK_MAX: usize = 1_024;
+
+/// The highest cost of a hash: a check then takes a few seconds, and twice as long with each step beyond.
+const COST_MAX: u32 = 16;
+
+/// The cost that strangers have where there are no users to take it from.
+const COST_DEFAULT: u32 = 10;
+
+/// bcrypt looks at no more of a password.
+const PASSWORD_BYTES_MAX: usize = 72;
+
+/// What a password is compared with: a bcrypt hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash {
+    text: Arc<str>,
+    cost: u32,
+}
+
+/// Why a text is not a hash to compare with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordHashError {
+    /// No bcrypt hash.
+    #[error("it is not a bcrypt hash, make one with: htpasswd -nBC 10 '' ({0})")]
+    Malformed(String),
+    /// One that takes too long to compare with, or is broken in no time.
+    #[error("the hash has the cost {0}, and a cost from 4 to {COST_MAX} is accepted; 10 or 12 is usual")]
+    Cost(u32),
+}
+
+/// Without the hash: nobody has to see that in a log.
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordHash").field("cost", &self.cost).finish_non_exhaustive()
+    }
+}
+
+impl FromStr for PasswordHash {
+    type Err = PasswordHashError;
+
+    fn from_str(text: &str) -> Result<Self, PasswordHashError> {
+        let parts: HashParts = text
+            .parse()
+            .map_err(|error: bcrypt::BcryptError| PasswordHashError::Malformed(error.to_string()))?;
+        let cost = parts.get_cost();
+        if !(4..=COST_MAX).contains(&cost) {
+            return Err(PasswordHashError::Cost(cost));
+        }
+        Ok(Self { text: text.into(), cost })
+    }
+}
+
+impl PasswordHash {
+    /// A hash that no user has, as dear as the dearest of these.
+    pub(super) fn of_nobody<'a>(users: impl Iterator<Item = &'a Self>) -> Self {
+        let cost = users.map(|hash| hash.cost).max().unwrap_or(COST_DEFAULT);
+        let text = format!("$2b${cost:02}${}{}", ".".repeat(22), ".".repeat(31));
+        Self { text: text.into(), cost }
+    }
+
+    /// Takes its time.
+    fn is_of(&self, password: &[u8]) -> bool {
+        bcrypt::verify(password, &self.text).unwrap_or(false)
+    }
+}
+
+type Digest = [u8; 32];
+
+/// The thread that checks, and what it has found out. It ends when this is dropped.
+pub(super) struct Passwords(Arc<Shared>);
+
+struct Shared {
+    key: hmac::Key,
+    right: Cache<Digest, ()>,
+    wrong: Cache<Digest, ()>,
+    lanes_of: RandomState,
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+/// What is to be checked.
+struct Waiting {
+    lanes: [VecDeque<Check>; LANES],
+    /// The lane whose turn it is.
+    turn: usize,
+    ended: bool,
+}
+
+/// A password to be checked, and who wants to know.
+struct Check {
+    digest: Digest,
+    password: Vec<u8>,
+    hash: PasswordHash,
+    askers: Vec<oneshot::Sender<bool>>,
+}
+
+impl Passwords {
+    /// Starts the thread.
+    pub(super) fn new() -> io::Result<Self> {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+            .map_err(|_| io::Error::other("the system has no random numbers"))?;
+        let shared = Arc::new(Shared {
+            key,
+            right: Cache::new(RIGHT_MAX),
+            wrong: Cache::new(WRONG_MAX),
+            lanes_of: RandomState::new(),
+            waiting: Mutex::new(Waiting {
+                lanes: std::array::from_fn(|_| VecDeque::new()),
+                turn: 0,
+                ended: false,
+            }),
+            arrived: Condvar::new(),
+        });
+        let checking = Arc::clone(&shared);
+        thread::Builder::new().name("passwords".to_owned()).spawn(move || {
+            net::give_way();
+            checking.check_all();
+        })?;
+        Ok(Self(shared))
+    }
+
+    /// Whether a password is the one of a hash. `user` keeps two users with one hash apart.
+    pub(super) async fn is_right(
+        &self,
+        user: &str,
+        password: &[u8],
+        hash: &PasswordHash,
+        peer: Option<IpAddr>,
+    ) -> Result<bool, Denied> {
+        let password = &password[..password.len().min(PASSWORD_BYTES_MAX)];
+        let digest = self.0.digest(user, password, hash);
+        if let Some(known) = self.0.known(&digest) {
+            return Ok(known);
+        }
+        let answer = self.0.ask(digest, password, hash, self.0.lane(peer)).ok_or(Denied::Busy)?;
+        answer.await.map_err(|_| Denied::Busy)
+    }
+}
+
+impl Drop for Passwords {
+    fn drop(&mut self) {
+        self.0.waiting.lock().ended = true;
+        self.0.arrived.notify_all();
+    }
+}
+
+impl Shared {
+    fn digest(&self, user: &str, password: &[u8], hash: &PasswordHash) -> Digest {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [hash.text.as_bytes(), user.as_bytes(), password] {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part);
+        }
+        context.sign().as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    fn known(&self, digest: &Digest) -> Option<bool> {
+        if self.right.get(digest).is_some() {
+            return Some(true);
+        }
+        self.wrong.get(digest).map(|()| false)
+    }
+
+    /// The lane of an address. A host has many addresses of IPv6, but all in one network of 64 bits.
+    fn lane(&self, peer: Option<IpAddr>) -> usize {
+        let network = match peer {
+            None => None,
+            Some(IpAddr::V4(ip)) => Some(IpAddr::V4(ip)),
+            Some(IpAddr::V6(ip)) => Some(IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64))),
+        };
+        usize::try_from(self.lanes_of.hash_one(network) % LANES as u64).expect("there are few lanes")
+    }
+
+    /// Puts a password into a lane, or joins whoever waits for the same; `None` if the lane is full.
+    fn ask(
+        &self,
+        digest: Digest,
+        password: &[u8],
+        hash: &PasswordHash,
+        lane: usize,
+    ) -> Option<oneshot::Receiver<bool>> {
+        let (asker, answer) = oneshot::channel();
+        let mut waiting = self.waiting.lock();
+        let lane = &mut waiting.lanes[lane];
+        if let Some(check) = lane.iter_mut().find(|check| check.digest == digest) {
+            if check.askers.len() >= WAITING_PER_CHECK_MAX {
+                return None;
+            }
+            check.askers.push(asker);
+            return Some(answer);
+        }
+        if lane.len() >= WAITING_PER_LANE_MAX {
+            // Those who have gone need no answer. The first may be the one that is being checked.
+            let mut position = 0;
+            lane.retain(|check| {
+                position += 1;
+                position == 1 || check.is_wanted()
+            });
+            if lane.len() >= WAITING_PER_LANE_MAX {
+                return None;
+            }
+        }
+        let (password, hash) = (password.to_owned(), hash.clone());
+        lane.push_back(Check { digest, password, hash, askers: vec![asker] });
+        drop(waiting);
+        self.arrived.notify_one();
+        Some(answer)
+    }
+
+    /// Checks what comes, until the end.
+    fn check_all(&self) {
+        while let Some((lane, digest, password, hash)) = self.next() {
+            // Another lane may have had the same.
+            let is_right = self.known(&digest).unwrap_or_else(|| hash.is_of(&password));
+            let cache = if is_right { &self.right } else { &self.wrong };
+            cache.insert(digest, ());
+            let checked = self.waiting.lock().lanes[lane].pop_front();
+            for asker in checked.into_iter().flat_map(|check| check.askers) {
+                // Whoever has gone needs no answer.
+                let _ = asker.send(is_right);
+            }
+        }
+    }
+
+    /// Waits for something to check. It stays in front of its lane, so that others can still join.
+    fn next(&self) -> Option<(usize, Digest, Vec<u8>, PasswordHash)> {
+        let mut waiting = self.waiting.lock();
+        loop {
+            if waiting.ended {
+                return None;
+            }
+            for step in 0..LANES {
+                let lane = (waiting.turn + step) % LANES;
+                let queue = &mut waiting.lanes[lane];
+                while queue.front().is_some_and(|check| !check.is_wanted()) {
+                    queue.pop_front();
+                }
+                if let Some(check) = queue.front() {
+                    let found = (lane, check.digest, check.password.clone(), check.hash.clone());
+                    waiting.turn = lane + 1;
+                    return Some(found);
+                }
+            }
+            self.arrived.wait(&mut waiting);
+        }
+    }
+}
+
+impl Check {
+    fn is_wanted(&self) -> bool {
+        self.askers.iter().any(|asker| !asker.is_closed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn hash(password: &str) -> PasswordHash {
+        bcrypt::hash(password, 4).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_no_hash_is_refused_and_what_takes_too_long_too() {
+        for (text, reason) in [
+            ("", "not a bcrypt hash"),
+            ("secret", "htpasswd"),
+            ("$2y$10$short", "not a bcrypt hash"),
+            ("$1y$10$ZH5bTkUcxRYLz/vxGOGvZe54Q2yX2DBLhXi3XMlGz97hG7VXkR3Jm", "not a bcrypt hash"),
+        ] {
+            let error = text.parse::<PasswordHash>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        for (cost, is_accepted) in [("03", false), ("04", true), ("16", true), ("17", false), ("31", false)] {
+            let text = format!("$2y${cost}${}", ".".repeat(53));
+            assert_eq!(text.parse::<PasswordHash>().is_ok(), is_accepted, "{cost}");
+        }
+    }
+
+    #[test]
+    fn strangers_cost_as_much_as_the_dearest_user() {
+        let users = [4, 12, 10]
+            .map(|cost| format!("$2y${cost:02}${}", ".".repeat(53)).parse::<PasswordHash>().unwrap());
+        let nobody = PasswordHash::of_nobody(users.iter());
+        assert_eq!(nobody.text.parse::<PasswordHash>(), Ok(nobody.clone()));
+        assert_eq!(nobody.cost, 12);
+        assert_eq!(PasswordHash::of_nobody([].iter()).cost, COST_DEFAULT);
+    }
+
+    #[tokio::test]
+    async fn right_and_wrong_ones_are_told_apart_and_remembered() {
+        let passwords = Passwords::new().unwrap();
+        let hash = hash("secret");
+        for _ in 0..2 {
+            assert_eq!(passwords.is_right("u", b"secret", &hash, None).await, Ok(true));
+            assert_eq!(passwords.is_right("u", b"Secret", &hash, None).await, Ok(false));
+        }
+        assert_eq!((passwords.0.right.len(), passwords.0.wrong.len()), (1, 1));
+        assert_eq!(passwords.is_right("u", b"", &hash, None).await, Ok(false));
+        // Users with the same hash are not each other.
+        let digests = ["a", "b"].map(|user| passwords.0.digest(user, b"p", &hash));
+        assert_ne!(digests[0], digests[1]);
+    }
+
+    #[tokio::test]
+    async fn only_what_bcrypt_looks_at_counts() {
+        let passwords = Passwords::new().unwrap();
+        let long = "x".repeat(100);
+        let hash = hash(&long);
+        assert_eq!(passwords.is_right("u", long.as_bytes(), &hash, None).await, Ok(true));
+        assert_eq!(passwords.is_right("u", &long.as_bytes()[..71], &hash, None).await, Ok(false));
+    }
+
+    /// With a check that takes seconds under way, nothing else is done until it is over.
+    fn slow() -> PasswordHash {
+        format!("$2y$16${}", ".".repeat(53)).parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_lane_is_busy_and_other_lanes_are_not() {
+        let passwords = Passwords::new().unwrap();
+        let ask = |number: usize, lane: usize| {
+            let password = number.to_string().into_bytes();
+            let digest = passwords.0.digest("u", &password, &slow());
+            passwords.0.ask(digest, &password, &slow(), lane)
+        };
+        let mut answers: Vec<_> =
+            (0..WAITING_PER_LANE_MAX).map(|number| ask(number, 0).expect("there is room")).collect();
+        assert!(ask(WAITING_PER_LANE_MAX, 0).is_none());
+        answers.push(ask(1, 0).expect("it waits with the one who asked before"));
+        answers.push(ask(WAITING_PER_LANE_MAX, 1).expect("another lane has room"));
+        // Whoever leaves makes room.
+        answers.drain(1..).for_each(drop);
+        assert!(ask(WAITING_PER_LANE_MAX, 0).is_some());
+    }
+
+    #[tokio::test]
+    async fn lanes_take_turns() {
+        let passwords = Passwords::new().unwrap();
+        let cheap = hash("secret");
+        let dear: PasswordHash = bcrypt::hash("x", 8).unwrap().parse().unwrap();
+        let flood: Vec<_> = (0..WAITING_PER_LANE_MAX)
+            .map(|number| {
+                let password = number.to_string().into_bytes();
+                let digest = passwords.0.digest("f", &password, &dear);
+                passwords.0.ask(digest, &password, &dear, 0).expect("there is room")
+            })
+            .collect();
+        let digest = passwords.0.digest("u", b"secret", &cheap);
+        let answer = passwords.0.ask(digest, b"secret", &cheap, 1).expect("there is room");
+        assert_eq!(tokio::time::timeout(Duration::from_mins(1), answer).await.unwrap(), Ok(true));
+        let waiting = passwords.0.waiting.lock().lanes[0].len();
+        assert!(waiting > WAITING_PER_LANE_MAX / 2, "only {waiting} of the flood still wait");
+        drop(flood);
+    }
+
+    #[test]
+    fn addresses_of_one_network_share_a_lane() {
+        let passwords = Passwords::new().unwrap();
+        let lane = |ip: &str| passwords.0.lane(Some(ip.parse().unwrap()));
+        assert_eq!(lane("2001:db8::1"), lane("2001:db8::ffff:1"));
+        let lanes: std::collections::BTreeSet<_> = (0..64).map(|n| lane(&format!("10.0.0.{n}"))).collect();
+        assert!(lanes.len() > 8, "{lanes:?}");
+    }
+}
