@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Bucket, Histogram as Pushed, NativeHistogram, Stamp, Value};
+use crate::model::{Bucket, Counts, Histogram as Pushed, NativeCounts, NativeHistogram, Stamp, Value};
 
 use super::error::{ValueError, increment};
 use super::gauge;
@@ -74,7 +74,7 @@ impl GaugeHistogramContribution {
                 .is_ok_and(|buckets| buckets == self.buckets)
         };
         let native = self.native.as_deref();
-        buckets_are_sound && native.is_none_or(|native| canonical(native, self.sum).as_ref() == Ok(native))
+        buckets_are_sound && native.is_none_or(|native| native_is_sound(native, self.sum))
     }
 
     fn weight(&self) -> usize {
@@ -87,6 +87,19 @@ impl GaugeHistogramContribution {
         });
         self.buckets.len() * size_of::<Bucket>() + native
     }
+}
+
+/// Whether a stored native part is as [`canonical`] makes it. A count that is not whole may be a little off its
+/// buckets, and by rounding them it may have come a little further: so it is judged by itself.
+fn native_is_sound(native: &NativeHistogram, sum: f64) -> bool {
+    let NativeCounts::Float(counts) = &native.counts else {
+        return canonical(native, sum).as_ref() == Ok(native);
+    };
+    let sides = counts.positive.iter().chain(&counts.negative);
+    let total = sides.map(|(_, count)| count).sum::<f64>() + counts.zero;
+    let mut adding_up = native.clone();
+    adding_up.counts = NativeCounts::Float(Counts { count: total.min(f64::MAX), ..counts.clone() });
+    increment("the count", counts.count).is_ok() && canonical(&adding_up, sum).as_ref() == Ok(&adding_up)
 }
 
 /// Refuses counts that are none, and counts that fall.
@@ -161,7 +174,7 @@ pub(super) fn is_newer<T: Serialize>(new: (Stamp, &T), old: (Stamp, &T)) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Counts, Defect, NativeCounts};
+    use crate::model::Defect;
 
     const INF: f64 = f64::INFINITY;
 
@@ -186,6 +199,31 @@ mod tests {
             }),
             sum: None,
         }
+    }
+
+    /// The zero bucket swallows the first of these, and rounds it.
+    #[test]
+    fn what_is_accepted_at_the_edge_of_the_slack_is_sound() {
+        let part = NativeHistogram {
+            schema: 0,
+            zero_threshold: 4.0,
+            custom_bounds: Vec::new(),
+            counts: NativeCounts::Float(Counts {
+                count: 1.0,
+                zero: 0.0,
+                positive: vec![(0, 1.0), (1, 9.999_999_939_225_29e-10)],
+                negative: Vec::new(),
+            }),
+            sum: None,
+        };
+        let pushed = Pushed { sum: Some(1.5), native: Some(Box::new(part)), ..Pushed::default() };
+        let contribution = GaugeHistogramContribution::new(&pushed).unwrap();
+        let mut state = GaugeHistogram::new(&contribution, Stamp(1));
+        assert!(state.is_sound());
+        let native = state.newest.native.as_mut().unwrap();
+        let NativeCounts::Float(counts) = &mut native.counts else { unreachable!() };
+        counts.zero = -1.0;
+        assert!(!state.is_sound());
     }
 
     fn shown(state: &GaugeHistogram) -> Pushed {

@@ -306,6 +306,11 @@ pub(crate) fn contribution(
     let parts_max = shared.options.limits.histogram_bounds_max;
     let what = || format!("buckets or quantiles of metric \"{family}\" (line {line})");
     limited(what, contribution.parts(), parts_max, Limits::HISTOGRAM_BOUNDS_FLAG)?;
+    if let Value::StateSet(set) = value {
+        let longest = set.states.iter().map(|(state, _)| state.len()).max().unwrap_or(0);
+        let what = || format!("bytes of a state of metric \"{family}\" (line {line})");
+        limited(what, longest, shared.options.limits.value_bytes_max, Limits::VALUE_BYTES_FLAG)?;
+    }
     Ok(contribution)
 }
 

@@ -243,3 +243,17 @@ fn names_in_utf8_are_accepted_with_the_switch_only() {
     assert_eq!(gateway.post("/metrics/job/j/U__host_2e_name/h", "a 1\n").status, 200);
     assert!(gateway.scrape().contains("U__host_2e_name=\"h\""), "a name like any other");
 }
+
+#[test]
+fn the_states_of_a_state_set_are_limited_as_values_are() {
+    let (_directory, store) = scratch();
+    let gateway = Process::start(&store, &["--limit.value-bytes=100"]);
+    let push = |state: &str| {
+        let body = format!("# TYPE s stateset\ns{{s=\"{state}\"}} 1\n# EOF\n");
+        send(&gateway, "POST", "/metrics/job/j", "Content-Type: application/openmetrics-text\r\n", &body)
+    };
+    assert_eq!(push(&"x".repeat(100)).status, 200);
+    let refused = push(&"x".repeat(101));
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    assert!(refused.body.contains("bytes of a state of metric \"s\" (line 2)"), "{}", refused.body);
+}

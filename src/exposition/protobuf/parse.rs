@@ -264,6 +264,10 @@ impl<'a> Parser<'a> {
             return labels.iter().all(|label| label.name != name);
         }
         if labels.len() == FEW_LABELS {
+            // To clear a set takes as long as it is large.
+            if self.label_names.capacity() > 16 * FEW_LABELS {
+                self.label_names = HashSet::default();
+            }
             self.label_names.clear();
             self.label_names.extend(labels.iter().map(|label| label.name));
         }

@@ -202,7 +202,8 @@ impl Shared {
 
     /// The lane of an address. A host has many addresses of IPv6, but all in one network of 64 bits.
     fn lane(&self, peer: Option<IpAddr>) -> usize {
-        let network = match peer {
+        // On a socket for both, addresses of IPv4 look like those of IPv6.
+        let network = match peer.map(|ip| ip.to_canonical()) {
             None => None,
             Some(IpAddr::V4(ip)) => Some(IpAddr::V4(ip)),
             Some(IpAddr::V6(ip)) => Some(IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64))),
@@ -400,7 +401,10 @@ mod tests {
         let passwords = Passwords::new().unwrap();
         let lane = |ip: &str| passwords.0.lane(Some(ip.parse().unwrap()));
         assert_eq!(lane("2001:db8::1"), lane("2001:db8::ffff:1"));
-        let lanes: std::collections::BTreeSet<_> = (0..64).map(|n| lane(&format!("10.0.0.{n}"))).collect();
-        assert!(lanes.len() > 8, "{lanes:?}");
+        for network in ["10.0.0.", "::ffff:10.0.0."] {
+            let lanes: std::collections::BTreeSet<_> =
+                (0..64).map(|n| lane(&format!("{network}{n}"))).collect();
+            assert!(lanes.len() > 8, "{lanes:?}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Families that cannot be shown beside others in one view, since a name of one is a name of another there.
 //!
 //! As they were pushed all names differ; OpenMetrics adds `_total` to counters, and escaping makes one name of
-//! several. Invariant: of families that share a name the first one is shown, the gateway's own before others.
+//! several. Invariant: of families that share a name the gateway's own is shown, then one whose name is shown as it was
+//! pushed, so that nobody can push another one's family out of the scrape.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -21,22 +22,33 @@ pub(super) struct Claim<'f> {
 /// For each family whether it is left out.
 pub(super) fn left_out<'f>(view: View, families: &(impl Iterator<Item = Claim<'f>> + Clone)) -> Vec<bool> {
     let count = families.clone().count();
-    let is_escaped = |claim: Claim<'_>| matches!(view.escaping.metric_name(claim.name), Cow::Owned(_));
     // Names as they were pushed do not clash.
-    if view.format != Format::OpenMetrics && !families.clone().any(is_escaped) {
+    if view.format != Format::OpenMetrics && !families.clone().any(|claim| claim.is_escaped(view)) {
         return vec![false; count];
     }
+    let mut claims: Vec<(usize, Claim<'f>)> = families.clone().enumerate().collect();
+    claims.sort_by_key(|(at, claim)| (claim.rank(view), *at));
     let mut left_out = vec![true; count];
     let mut taken = HashSet::new();
-    for own_ones in [true, false] {
-        for (at, claim) in families.clone().enumerate().filter(|(_, claim)| claim.is_own == own_ones) {
-            left_out[at] = !claim.take(view, &mut taken);
-        }
+    for (at, claim) in claims {
+        left_out[at] = !claim.take(view, &mut taken);
     }
     left_out
 }
 
 impl Claim<'_> {
+    fn is_escaped(self, view: View) -> bool {
+        matches!(view.escaping.metric_name(self.name), Cow::Owned(_))
+    }
+
+    /// Who comes first: the gateway's own, then what keeps its name, and counters before what is named like a part of
+    /// them.
+    fn rank(self, view: View) -> impl Ord {
+        let is_counter = self.metric_type == MetricType::Counter;
+        let is_renamed = view.format == Format::OpenMetrics && is_counter && !self.name.ends_with("_total");
+        (!self.is_own, is_renamed || self.is_escaped(view), !is_counter)
+    }
+
     /// Takes all of its names, or none of them if one is taken.
     fn take(self, view: View, taken: &mut HashSet<String>) -> bool {
         let name = view.name(self.name, self.metric_type);
@@ -75,18 +87,18 @@ mod tests {
     #[test]
     fn with_total_added_names_may_clash_in_openmetrics_only() {
         let counters = [("foo", COUNTER), ("foo_total", COUNTER), ("bar", COUNTER), ("bar_total", GAUGE)];
-        assert_eq!(out(Format::OpenMetrics, Escaping::Underscores, &counters), ["foo_total", "bar_total"]);
+        assert_eq!(out(Format::OpenMetrics, Escaping::Underscores, &counters), ["foo", "bar"]);
         for format in [Format::Text, Format::Protobuf] {
             assert!(out(format, Escaping::Underscores, &counters).is_empty());
         }
         let infos = [("a", GAUGE), ("a_info", MetricType::Info), ("b_created", GAUGE), ("b_total", COUNTER)];
-        assert_eq!(out(Format::OpenMetrics, Escaping::AllowUtf8, &infos), ["a_info", "b_total"]);
+        assert_eq!(out(Format::OpenMetrics, Escaping::AllowUtf8, &infos), ["a_info", "b_created"]);
     }
 
     #[test]
     fn escaped_names_may_clash() {
         let families = [("a.b", GAUGE), ("a_b", GAUGE), ("c d", HISTOGRAM), ("c_d_sum", GAUGE)];
-        assert_eq!(out(Format::Text, Escaping::Underscores, &families), ["a_b", "c_d_sum"]);
+        assert_eq!(out(Format::Text, Escaping::Underscores, &families), ["a.b", "c d"]);
         for escaping in [Escaping::AllowUtf8, Escaping::Dots, Escaping::Values] {
             assert!(out(Format::Text, escaping, &families).is_empty(), "{escaping:?}");
         }
@@ -95,8 +107,8 @@ mod tests {
     #[test]
     fn the_gateways_own_families_come_first() {
         let families = [("own x", GAUGE), ("own_x", GAUGE), ("a", GAUGE)];
-        assert_eq!(out(Format::Text, Escaping::Underscores, &families), ["own_x"]);
+        assert_eq!(out(Format::Text, Escaping::Underscores, &families), ["own x"]);
         let families = [("ow.n", GAUGE), ("own", GAUGE), ("ow_n", GAUGE)];
-        assert_eq!(out(Format::Text, Escaping::Underscores, &families), ["ow_n"]);
+        assert_eq!(out(Format::Text, Escaping::Underscores, &families), ["ow.n"]);
     }
 }
