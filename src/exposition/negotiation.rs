@@ -4,7 +4,7 @@
 
 use super::names::Escaping;
 
-/// A format of what is shown.
+/// A format of what is pushed or shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Text format 0.0.4.
@@ -129,7 +129,7 @@ fn thousandths(q: &str) -> Option<u16> {
 }
 
 /// The parts between separators that do not stand in quotes.
-fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+pub fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut is_quoted = false;
     text.split(move |c| {
         is_quoted ^= c == '"';

@@ -1,11 +1,12 @@
-//! What the lines of text 0.0.4 and of OpenMetrics have in common: names, labels, escapes.
+//! What the lines of text 0.0.4 and of OpenMetrics have in common: names, labels, escapes, numbers, state sets.
 //!
-//! Knows nothing of types and values. Whatever strings are given, a line stays one line and a value stays one
+//! Whatever strings are given, a line stays one line and a value stays one
 //! value.
 
 use memchr::memchr3;
 
-use crate::model::{Label, is_label_name, is_metric_name};
+use crate::exposition::number;
+use crate::model::{Label, StateSet, is_label_name, is_metric_name};
 
 /// A metric's name as it is written: one that is no legacy name stands in quotes, between the braces.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +102,20 @@ impl<'n> SeriesStart<'n> {
             value(out);
             out.push(b'"');
         });
+    }
+}
+
+/// Appends the value of a sample and the end of its line.
+pub fn write_value(out: &mut Vec<u8>, value: f64) {
+    number::write(out, value);
+    out.push(b'\n');
+}
+
+/// Appends a sample for each state, with a label that is named as the family.
+pub(super) fn write_state_set(out: &mut Vec<u8>, start: &SeriesStart<'_>, set: &StateSet) {
+    for (state, is_on) in &set.states {
+        start.write_with(out, "", start.name().text(), |out| write_escaped(out, state));
+        write_value(out, f64::from(u8::from(*is_on)));
     }
 }
 

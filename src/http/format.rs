@@ -6,21 +6,12 @@
 use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
 
-/// The format of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    /// Text format 0.0.4.
-    Text,
-    /// OpenMetrics 1.0.
-    OpenMetrics,
-    /// Length-delimited `io.prometheus.client.MetricFamily` messages.
-    Protobuf,
-}
+use crate::exposition::negotiation::{Format, split};
 
 /// The format of the body under these headers.
 pub(super) fn of(headers: &HeaderMap) -> Format {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let mut parts = split_outside_quotes(content_type).into_iter();
+    let mut parts = split(content_type, ';');
     let media_type = parts.next().unwrap_or("").trim();
     if media_type.eq_ignore_ascii_case("application/openmetrics-text") {
         return Format::OpenMetrics;
@@ -37,16 +28,6 @@ pub(super) fn of(headers: &HeaderMap) -> Format {
     };
     let is_delimited = has("encoding", "delimited") && has("proto", "io.prometheus.client.MetricFamily");
     if is_delimited { Format::Protobuf } else { Format::Text }
-}
-
-fn split_outside_quotes(header: &str) -> Vec<&str> {
-    let mut is_quoted = false;
-    header
-        .split(|character| {
-            is_quoted ^= character == '"';
-            character == ';' && !is_quoted
-        })
-        .collect()
 }
 
 #[cfg(test)]

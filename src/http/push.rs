@@ -15,10 +15,11 @@ use percent_encoding::percent_decode_str;
 
 use super::body::{self, BodyError};
 use super::error::Error;
-use super::format::{self, Format};
+use super::format;
 use super::middleware::closing_if_it_panics;
 use super::path::PushPath;
 use super::router::Shared;
+use crate::exposition::negotiation::Format;
 use crate::exposition::{openmetrics, protobuf, text};
 use crate::gateway::{Effect, PushError, ResolvedPush, Submitted, Unavailable};
 use crate::model::GroupingKey;

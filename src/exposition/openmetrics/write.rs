@@ -9,8 +9,10 @@ use memchr::memchr3;
 use super::exemplar::write_exemplar;
 use crate::exposition::names::Escaping;
 use crate::exposition::number;
-use crate::exposition::sample::{Name, SeriesStart, write_escaped, write_labels, write_up_to_special};
-use crate::model::{Bucket, Exemplar, ExemplarPlace, Histogram, Label, MetricType, StateSet, Summary, Value};
+use crate::exposition::sample::{
+    Name, SeriesStart, write_labels, write_state_set, write_up_to_special, write_value,
+};
+use crate::model::{Bucket, Exemplar, ExemplarPlace, Histogram, Label, MetricType, Summary, Value};
 
 /// What every exposition ends with.
 pub const EOF: &[u8] = b"# EOF\n";
@@ -129,11 +131,11 @@ pub fn write_series_with(
     match value {
         Value::Gauge(value) | Value::Untyped(value) => {
             name.write_once(out, "", labels);
-            end_line(out, *value);
+            write_value(out, *value);
         }
         Value::Info => {
             name.write_once(out, "_info", labels);
-            end_line(out, 1.0);
+            write_value(out, 1.0);
         }
         Value::Counter(value) if extras.created.is_none() => {
             name.write_once(out, "_total", labels);
@@ -145,7 +147,7 @@ pub fn write_series_with(
         Value::Histogram(histogram) => whole(labels).histogram(out, histogram),
         Value::GaugeHistogram(histogram) => whole(labels).gauge_histogram(out, histogram),
         Value::Summary(summary) => whole(labels).summary(out, summary),
-        Value::StateSet(set) => whole(labels).state_set(out, set),
+        Value::StateSet(set) => write_state_set(out, &SeriesStart::new(name, labels), set),
     }
 }
 
@@ -203,7 +205,7 @@ impl Lines<'_, '_> {
         let negative = |value: f64| value < 0.0;
         for quantile in shown.filter(|part| (0.0..=1.0).contains(&part.quantile) && !negative(part.value)) {
             self.start.write_with(out, "", "quantile", |out| write_bound(out, quantile.quantile));
-            end_line(out, quantile.value);
+            write_value(out, quantile.value);
         }
         let sum = summary.sum.unwrap_or(0.0);
         if sum >= 0.0 {
@@ -213,17 +215,9 @@ impl Lines<'_, '_> {
         self.created(out);
     }
 
-    /// A sample for each state, with a label that is named as the family.
-    fn state_set(&self, out: &mut Vec<u8>, set: &StateSet) {
-        for (state, is_on) in &set.states {
-            self.start.write_with(out, "", self.start.name().text(), |out| write_escaped(out, state));
-            end_line(out, f64::from(u8::from(*is_on)));
-        }
-    }
-
     fn sample(&self, out: &mut Vec<u8>, suffix: &str, value: f64) {
         self.start.write(out, suffix);
-        end_line(out, value);
+        write_value(out, value);
     }
 
     fn created(&self, out: &mut Vec<u8>) {
@@ -239,11 +233,6 @@ fn exemplar(out: &mut Vec<u8>, extras: &Extras<'_>, place: ExemplarPlace) {
     if let Some(exemplar) = extras.exemplars.iter().find(|exemplar| exemplar.place == place) {
         write_exemplar(out, exemplar, extras.escaping);
     }
-}
-
-fn end_line(out: &mut Vec<u8>, value: f64) {
-    number::write(out, value);
-    out.push(b'\n');
 }
 
 /// Appends a bound or a quantile in its canonical form, which is that of text 0.0.4 but for a `.0` behind whole

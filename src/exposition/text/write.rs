@@ -6,8 +6,10 @@
 use memchr::memchr2;
 
 use crate::exposition::number;
-use crate::exposition::sample::{Name, SeriesStart, write_escaped, write_labels, write_up_to_special};
-use crate::model::{Bucket, Histogram, Label, MetricType, StateSet, Summary, Value};
+use crate::exposition::sample::{
+    Name, SeriesStart, write_labels, write_state_set, write_up_to_special, write_value,
+};
+use crate::model::{Bucket, Histogram, Label, MetricType, Summary, Value};
 
 /// Appends the HELP line, if there is a help text, and the TYPE line.
 pub fn write_header(out: &mut Vec<u8>, name: &str, help: Option<&str>, metric_type: MetricType) {
@@ -74,12 +76,6 @@ pub fn write_series_with(
     }
 }
 
-/// Appends the value of a sample and the end of its line.
-pub fn write_value(out: &mut Vec<u8>, value: f64) {
-    number::write(out, value);
-    out.push(b'\n');
-}
-
 fn write_histogram(out: &mut Vec<u8>, start: &SeriesStart<'_>, histogram: &Histogram) {
     let bucket = |out: &mut Vec<u8>, bucket: Bucket| {
         start.write_with(out, "_bucket", "le", |out| number::write(out, bucket.upper_bound));
@@ -108,14 +104,6 @@ fn write_sum_and_count(out: &mut Vec<u8>, start: &SeriesStart<'_>, sum: Option<f
     write_value(out, sum.unwrap_or(0.0));
     start.write(out, "_count");
     write_value(out, count);
-}
-
-/// A sample for each state, with a label that is named as the family.
-fn write_state_set(out: &mut Vec<u8>, start: &SeriesStart<'_>, set: &StateSet) {
-    for (state, is_on) in &set.states {
-        start.write_with(out, "", start.name().text(), |out| write_escaped(out, state));
-        write_value(out, f64::from(u8::from(*is_on)));
-    }
 }
 
 fn write_help(out: &mut Vec<u8>, help: &str) {
