@@ -6,72 +6,26 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::aggregation::Contribution;
-use crate::model::{Exemplar, GroupingKey, LabelSet, MetricType};
+use crate::model::{GroupingKey, LabelSet, MetricType};
 
 use super::catalog::{Taken, collides, colliding_names};
 use super::committed::{Committed, Shared};
+use super::duplicates::{self, OtherShapes};
 use super::effect::Effect;
-use super::family::{Family, FamilyId, Texts, settle_type};
+use super::family::{Family, FamilyId, settle_type};
 use super::group::GroupId;
-use super::ledger::{Ledger, Shape, shape_of};
+use super::ledger::Ledger;
 use super::live_group::LiveGroup;
 use super::options::Limits;
 use super::page::{SLOTS_PER_PAGE, SlotRef};
-use super::rejection::Rejection;
+use super::plan::{Plan, PlannedFamily, PlannedSeries, Renewal};
+use super::rejection::{Rejection, deletion};
 use super::resolve::{FreshFamily, FreshSeries, KnownSeries, ResolvedPush, contribution, limited, with_key};
 use super::slot_set::SlotSet;
 use super::staging::Staging;
 
 /// A group with fewer vacant slots than this is not moved to a new incarnation because of them.
 const REBUILT_FROM: usize = 32;
-
-/// What an admitted push does.
-#[derive(Debug, Default)]
-pub(crate) struct Plan {
-    pub(crate) absorb: Vec<KnownSeries>,
-    /// Whether what is to be absorbed takes the place of what is there.
-    pub(crate) replaces: bool,
-    /// The exemplars of series that are to be absorbed.
-    pub(crate) exemplars: Vec<(SlotRef, Vec<Exemplar>)>,
-    pub(crate) texts: Vec<(Arc<Family>, Texts)>,
-    pub(crate) families: Vec<PlannedFamily>,
-    /// By page, slots that are to be vacated; none of them is absorbed into.
-    pub(crate) vacate: Vec<(usize, SlotSet)>,
-    pub(crate) renewal: Renewal,
-}
-
-/// Whether the group goes on as another incarnation of it, without the slots that are vacant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Renewal {
-    /// It stays the one that it is.
-    #[default]
-    None,
-    /// Nothing of it stays: it ends, and the push begins another one.
-    Before,
-    /// More of it would be vacant than not: what there is then is moved to another one.
-    After,
-}
-
-/// A family that gets new series in the group.
-#[derive(Debug)]
-pub(crate) struct PlannedFamily {
-    /// `None` if nobody holds the name yet.
-    pub(crate) known: Option<Arc<Family>>,
-    pub(crate) name: Arc<str>,
-    pub(crate) metric_type: MetricType,
-    pub(crate) texts: Texts,
-    pub(crate) series: Vec<PlannedSeries>,
-}
-
-/// A series that is new to the group.
-#[derive(Debug)]
-pub(crate) struct PlannedSeries {
-    /// Less those of the grouping key.
-    pub(crate) labels: LabelSet,
-    pub(crate) contribution: Contribution,
-    pub(crate) exemplars: Vec<Exemplar>,
-}
 
 /// Why a push was not admitted.
 #[derive(Debug)]
@@ -108,9 +62,9 @@ pub(crate) fn admit(
         _ => Vec::new(),
     };
     let other_shapes = if live.is_none() || !push.fresh.is_empty() || !vacant.is_empty() {
-        other_shapes(ledger, staging, &push.key)
+        OtherShapes::of(ledger, staging, &push.key)
     } else {
-        Vec::new()
+        OtherShapes::default()
     };
     let superseded = superseded(&push);
     let new = if push.effect.replaces() { types(&push) } else { HashMap::new() };
@@ -137,9 +91,15 @@ pub(crate) fn admit(
         texts: push.texts,
         ..Plan::default()
     };
+    let known = plan.absorb.len();
     for family in push.fresh {
         let planned = admission.family(family, &mut plan)?;
         plan.families.push(planned);
+    }
+    if let Some(live) = live
+        && plan.absorb.len() > known
+    {
+        duplicates::refuse_twice(live, &plan.absorb)?;
     }
     if !plan.replaces {
         admission.bounds(&plan.absorb)?;
@@ -191,7 +151,7 @@ struct Admission<'a> {
     live: Option<LiveGroup<'a>>,
     /// The sets of grouping label names of the job's groups other than that of this push's key; empty where
     /// the push brings nothing new.
-    other_shapes: Vec<Shape>,
+    other_shapes: OtherShapes,
     effect: Effect,
     /// The families of which nothing is to stay in the group that the push does not bring again, by name.
     superseded: HashSet<Arc<str>>,
@@ -209,6 +169,12 @@ impl Admission<'_> {
         limited(|| "groups".to_owned(), groups, limits.groups_max, Limits::GROUPS_FLAG)?;
         let what = || format!("sets of grouping label names of job \"{}\"", self.key.job());
         limited(what, self.other_shapes.len() + 1, limits.shapes_per_job_max, Limits::SHAPES_PER_JOB_FLAG)
+    }
+
+    /// Refuses a series that another group of the job holds under the same labels.
+    fn refuse_duplicate(&self, family: &Family, own_labels: &LabelSet, line: u32) -> Result<(), Rejection> {
+        let series = (family, own_labels, line);
+        self.other_shapes.refuse(self.shared, self.committed, self.staging, self.key, series)
     }
 
     fn family(&mut self, fresh: FreshFamily, plan: &mut Plan) -> Result<PlannedFamily, Rejection> {
@@ -334,32 +300,6 @@ impl Admission<'_> {
         self.live?.find(&self.shared.hasher, family.id, &series.labels)
     }
 
-    /// Refuses a series that another group of the job holds under the same labels. Only groups with another
-    /// set of grouping label names can, and of each such set only one.
-    fn refuse_duplicate(&self, family: &Family, own_labels: &LabelSet, line: u32) -> Result<(), Rejection> {
-        if self.other_shapes.is_empty() {
-            return Ok(());
-        }
-        let has = |name: &str| own_labels.get(name).is_some() || self.key.labels().get(name).is_some();
-        for shape in self.other_shapes.iter().filter(|shape| shape.iter().all(|name| has(name))) {
-            let labels = with_key(self.key, own_labels);
-            let Some((key, rest)) = split(&labels, shape) else { continue };
-            let holds = self.staging.group(self.committed, &key).is_some_and(|other| {
-                let slot = other.find(&self.shared.hasher, family.id, &rest);
-                slot.is_some_and(|slot| !other.is_vacant(slot))
-            });
-            if holds {
-                return Err(Rejection::DuplicateSeries {
-                    family: family.name.to_string(),
-                    labels: labels.to_string(),
-                    line,
-                    place: format!("the group {key}; to delete that group: {}", deletion(&key)),
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// Refuses a histogram that would have too many bounds together with the stored one.
     fn bounds(&self, absorb: &[KnownSeries]) -> Result<(), Rejection> {
         let bounds_max = self.shared.options.limits.histogram_bounds_max;
@@ -415,7 +355,7 @@ impl Admission<'_> {
         }
         let vacated = plan.vacate.iter().map(|(_, slots)| slots.len()).sum();
         let begun = self.begun(plan);
-        let series = live.series() + added(plan) + begun - vacated;
+        let series = live.series() + plan.added() + begun - vacated;
         let vacant = live.vacant() + vacated - begun;
         if vacated > 0 && vacant > series && vacant >= REBUILT_FROM {
             plan.renewal = Renewal::After;
@@ -442,7 +382,7 @@ impl Admission<'_> {
     }
 
     fn series_limits(&self, plan: &Plan, vacated: usize) -> Result<(), Rejection> {
-        let slots = added(plan);
+        let slots = plan.added();
         let added = slots + self.begun(plan);
         if added == 0 {
             return Ok(());
@@ -465,43 +405,6 @@ impl Admission<'_> {
         let key = self.staging.begun.get(&group).or_else(|| self.ledger.live.get(&group));
         Arc::clone(key.expect("a holder was found live"))
     }
-}
-
-/// The sets of grouping label names that the groups of the key's job have, the key's own apart.
-fn other_shapes(ledger: &Ledger, staging: &Staging, key: &GroupingKey) -> Vec<Shape> {
-    let own = shape_of(key);
-    let mut others: Vec<Shape> = ledger.shapes(key.job()).filter(|shape| **shape != own).cloned().collect();
-    for shape in staging.shapes.of(key.job()) {
-        if *shape != own && !others.contains(shape) {
-            others.push(shape.clone());
-        }
-    }
-    others
-}
-
-/// The grouping key of the group of this shape that could hold a series of these labels, and the labels
-/// that are left; `None` if the series lacks one of the shape's labels.
-fn split(labels: &LabelSet, shape: &Shape) -> Option<(GroupingKey, LabelSet)> {
-    let in_shape = |name: &str| shape.binary_search_by(|own| (**own).cmp(name)).is_ok();
-    let pick = |wanted: bool| {
-        let picked = labels.iter().filter(|label| in_shape(label.name) == wanted);
-        LabelSet::new(picked.map(|label| (label.name, label.value)))
-    };
-    let key = pick(true);
-    if key.len() != shape.len() {
-        return None;
-    }
-    Some((GroupingKey::from_labels(key)?, pick(false)))
-}
-
-/// How many slots a plan adds.
-fn added(plan: &Plan) -> usize {
-    plan.families.iter().map(|family| family.series.len()).sum()
-}
-
-/// The request that deletes a group.
-fn deletion(key: &GroupingKey) -> String {
-    format!("DELETE {}", key.url_path())
 }
 
 /// A committed number with the change that a batch has staged.

@@ -164,3 +164,8 @@ pub enum PushError {
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
+
+/// The request that deletes a group, for an error that advises it.
+pub(crate) fn deletion(key: &GroupingKey) -> String {
+    format!("DELETE {}", key.url_path())
+}

@@ -13,6 +13,7 @@ use crate::model::{
 };
 
 use super::committed::Shared;
+use super::duplicates;
 use super::effect::Effect;
 use super::family::{Family, Texts, settle_type};
 use super::group::Group;
@@ -125,7 +126,7 @@ pub(crate) fn resolve(
         })?;
         push.finish_family(family, known.as_ref(), fresh);
     }
-    refuse_duplicates(&push)?;
+    duplicates::refuse_within(&push)?;
     Ok(push)
 }
 
@@ -470,38 +471,5 @@ fn excerpt(name: &str) -> String {
     match name.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}...", &name[..end]),
         None => name.to_owned(),
-    }
-}
-
-fn refuse_duplicates(push: &ResolvedPush) -> Result<(), Rejection> {
-    refuse_known_duplicates(push)?;
-    for family in &push.fresh {
-        let mut seen = HashSet::with_capacity(family.series.len());
-        for series in &family.series {
-            if !seen.insert(&series.labels) {
-                return Err(duplicate(&family.name, &push.key, &series.labels, series.line));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn refuse_known_duplicates(push: &ResolvedPush) -> Result<(), Rejection> {
-    let mut slots: Vec<(SlotRef, u32)> = push.known.iter().map(|known| (known.slot, known.line)).collect();
-    slots.sort_unstable();
-    let twice = slots.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1]);
-    let Some(((slot, line), group)) = twice.zip(push.group.as_ref()) else { return Ok(()) };
-    let index = group.index.read();
-    let layout = index.layout(slot.page());
-    let labels = LabelSet::new(layout.labels(slot.slot()).map(|label| (label.name, label.value)));
-    Err(duplicate(&layout.family(slot.slot()).name, &push.key, &labels, line))
-}
-
-fn duplicate(family: &str, key: &GroupingKey, labels: &LabelSet, line: u32) -> Rejection {
-    Rejection::DuplicateSeries {
-        family: family.to_owned(),
-        labels: with_key(key, labels).to_string(),
-        line,
-        place: "this push".to_owned(),
     }
 }

@@ -10,12 +10,12 @@ use hashbrown::DefaultHashBuilder;
 use crate::aggregation::State;
 use crate::model::{GroupingKey, Stamp};
 
-use super::admission::{Plan, PlannedFamily, Renewal};
 use super::committed::Committed;
 use super::family::{Family, Texts};
 use super::group::{Group, GroupEntry, GroupId, PushTimes};
 use super::ledger::{Ledger, NewShapes};
 use super::live_group::LiveGroup;
+use super::plan::{Plan, PlannedFamily, Renewal};
 use super::resolve::KnownSeries;
 use super::spares::Spares;
 use super::staged_group::{NewSeries, StagedGroup};
