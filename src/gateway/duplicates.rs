@@ -38,10 +38,10 @@ pub(crate) fn refuse_within(push: &ResolvedPush) -> Result<(), Rejection> {
 
 /// Refuses a push that has a series twice which was new when one of its lines was looked up, and there when the
 /// other was or the push was admitted: another push has brought it in between.
-pub(crate) fn refuse_twice(live: LiveGroup<'_>, absorb: &[KnownSeries]) -> Result<(), Rejection> {
+pub(crate) fn refuse_twice(group: LiveGroup<'_>, absorb: &[KnownSeries]) -> Result<(), Rejection> {
     let Some((slot, line)) = twice(absorb) else { return Ok(()) };
-    let (family, labels) = live.identity(slot);
-    Err(within(&family.name, &live.group().key, &labels, line))
+    let (family, labels) = group.identity(slot);
+    Err(within(&family.name, &group.group().key, &labels, line))
 }
 
 /// A slot that is there twice, with the later of two lines that have it.
@@ -164,7 +164,7 @@ mod tests {
     fn values(gateway: &Gateway) -> Vec<Value> {
         let snapshot = gateway.snapshot();
         let families = snapshot.families();
-        let family = families.iter().find(|family| &*family.name == "c").unwrap();
+        let family = families.iter().find(|family| family.name == "c").unwrap();
         family.series().iter().map(SeriesView::value).collect()
     }
 

@@ -9,6 +9,7 @@ mod clashes;
 mod kept;
 mod render;
 mod shelf;
+mod twins;
 mod view;
 mod walks;
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::clashes::{self, Claim};
 use super::kept::{Kept, Update};
 use super::shelf::Shelf;
+use super::twins;
 use super::view::{Extras, View};
 use super::walks::{Source, Walk};
 use crate::exposition::negotiation::Format;
@@ -180,6 +181,8 @@ fn render(
             tracing::debug!(family = family.claim().name, reason = reason.as_str(), "left out of a scrape");
         }
     }
+    let series_left_out = update.series_left_out() + writer.series_left_out;
+    metrics.series_left_out.add(series_left_out as u64);
     let kept_bytes = update.finish();
     metrics.scrape_seconds.observe(start.elapsed().as_secs_f64());
     (writer.finish(), kept_bytes)
@@ -225,11 +228,13 @@ struct Writer {
     view: View,
     chunks: Vec<Bytes>,
     open: Vec<u8>,
+    /// Series of groups that are left out, since they look like others.
+    series_left_out: usize,
 }
 
 impl Writer {
     fn new(view: View) -> Self {
-        Self { view, chunks: Vec::new(), open: Vec::new() }
+        Self { view, chunks: Vec::new(), open: Vec::new(), series_left_out: 0 }
     }
 
     /// Writes a family; if that is not possible nothing of it stays.
@@ -239,10 +244,13 @@ impl Writer {
         match &family.held {
             Some(Held::Pushed(pushed)) => kept = update.text(pushed, with_header)?,
             Some(Held::OfGroups(family)) => {
-                let series = family.series();
-                let labels = series.iter().flat_map(SeriesView::labels);
-                if self.view.confuses_labels(labels.map(|label| label.name)) {
-                    return Err(LeftOut::Name);
+                let mut series = family.series();
+                let names = series.iter().flat_map(SeriesView::labels).map(|label| label.name);
+                if twins::are_confused(self.view, names) {
+                    let left_out = twins::left_out(self.view, series.len(), |at| series[at].labels());
+                    let mut index = 0..;
+                    series.retain(|_| index.next().is_none_or(|index| !left_out.contains(&index)));
+                    self.series_left_out += left_out.len();
                 }
                 of_groups = Some((family, series));
             }

@@ -2,7 +2,6 @@
 //! formats from each other.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use crate::exposition::names::Escaping;
 use crate::exposition::negotiation::Format;
@@ -194,14 +193,5 @@ impl View {
             Format::OpenMetrics => openmetrics::EOF,
             Format::Text | Format::Protobuf => b"",
         }
-    }
-
-    /// Whether two names of labels of a family are one in this view: then its series might be, too.
-    pub(super) fn confuses_labels<'l>(self, mut names: impl Iterator<Item = &'l str> + Clone) -> bool {
-        if self.escaping == Escaping::AllowUtf8 || names.clone().all(is_label_name) {
-            return false;
-        }
-        let mut by_shown: HashMap<Cow<'_, str>, &str> = HashMap::new();
-        names.any(|name| *by_shown.entry(self.escaping.label_name(name)).or_insert(name) != name)
     }
 }

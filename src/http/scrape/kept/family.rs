@@ -6,8 +6,9 @@ use bytes::{Bytes, BytesMut};
 
 use crate::exposition::text;
 use crate::gateway::Family;
-use crate::model::{MetricType, Value};
+use crate::model::{Label, MetricType, Value, is_label_name};
 
+use super::super::twins;
 use super::super::view::View;
 use super::lines::{Lines, Written};
 use super::pages::{At, Seen};
@@ -106,11 +107,35 @@ impl FamilyText {
         self.chunks.iter().map(|chunk| chunk.series.len()).sum()
     }
 
-    /// Whether series of it might look alike, since two names of labels are one in this view.
-    pub(super) fn confuses_labels(&self, view: View, family: &Family, seen: &Seen<'_>) -> bool {
-        let of_states = (family.metric_type == MetricType::StateSet).then_some(&*family.name);
-        let labels = self.places().flat_map(|place| seen.series(place.at).labels());
-        self.has_escaped_labels && view.confuses_labels(labels.map(|label| label.name).chain(of_states))
+    /// Leaves out the series that cannot be told from others in this view. How many that were.
+    pub(super) fn tell_apart(
+        &mut self,
+        view: View,
+        family: &Family,
+        seen: &Seen<'_>,
+        written: &mut Written,
+    ) -> usize {
+        // The states of a state set are the values of a label, too.
+        let states =
+            (family.metric_type == MetricType::StateSet).then_some(Label { name: &family.name, value: "" });
+        if !self.has_escaped_labels && states.is_none_or(|states| is_label_name(states.name)) {
+            return 0;
+        }
+        let labels_of = |at: At| seen.series(at).labels().chain(states);
+        let names = self.places().flat_map(|place| labels_of(place.at)).map(|label| label.name);
+        if !twins::are_confused(view, names) {
+            return 0;
+        }
+        let all: Vec<At> = self.places().map(|place| place.at).collect();
+        let left_out = twins::left_out(view, all.len(), |series| labels_of(all[series]));
+        if left_out.is_empty() {
+            return 0;
+        }
+        let is_shown = |(index, at): (usize, At)| (!left_out.contains(&index)).then_some(at);
+        let mut shown: Vec<At> = all.into_iter().enumerate().filter_map(is_shown).collect();
+        shown.sort_unstable();
+        *self = Self::new(view, family, seen, &shown, written);
+        left_out.len()
     }
 
     /// Roughly the bytes that it takes.

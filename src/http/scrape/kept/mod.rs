@@ -58,7 +58,8 @@ pub(super) struct Update<'k, 's> {
     bytes_max: usize,
     written: Written,
     /// Texts that are written already.
-    prepared: HashMap<FamilyId, Result<FamilyText, LeftOut>>,
+    prepared: HashMap<FamilyId, Result<Prepared, LeftOut>>,
+    series_left_out: usize,
 }
 
 impl Kept {
@@ -90,6 +91,7 @@ impl Kept {
             bytes_max,
             written: Written::default(),
             prepared: HashMap::new(),
+            series_left_out: 0,
         }
     }
 
@@ -192,18 +194,25 @@ impl Update<'_, '_> {
     pub(super) fn text(&mut self, family: &Family, with_header: bool) -> Result<Vec<Bytes>, LeftOut> {
         let view = self.kept.view;
         let kept = self.kept.families.get_mut(&family.id).ok_or(LeftOut::Failed)?;
-        let text = if let Some(prepared) = self.prepared.remove(&family.id) {
+        let Prepared { text, left_out } = if let Some(prepared) = self.prepared.remove(&family.id) {
             prepared?
         } else {
             let new = self.new.remove(&family.id).unwrap_or_default();
             kept.task(view, new, self.touched.contains(&family.id)).run(&self.seen, &mut self.written)?
         };
         let chunks = text.chunks(with_header).collect();
-        if self.bytes.saturating_add(text.bytes()) <= self.bytes_max {
+        self.series_left_out += left_out;
+        // What lacks series cannot be brought up to date.
+        if left_out == 0 && self.bytes.saturating_add(text.bytes()) <= self.bytes_max {
             self.bytes += text.bytes();
             kept.text = Some(text);
         }
         Ok(chunks)
+    }
+
+    /// How many series of the texts so far are left out, since they look like others.
+    pub(super) fn series_left_out(&self) -> usize {
+        self.series_left_out
     }
 
     /// Keeps nothing of a family, whose text is not asked for.
@@ -227,6 +236,13 @@ impl KeptFamily {
     }
 }
 
+/// A text that is up to date.
+struct Prepared {
+    text: FamilyText,
+    /// How many series it lacks, since they look like others.
+    left_out: usize,
+}
+
 /// A text that is to be brought up to date.
 struct Task {
     view: View,
@@ -237,21 +253,26 @@ struct Task {
 }
 
 impl Task {
-    fn run(self, seen: &Seen<'_>, written: &mut Written) -> Result<FamilyText, LeftOut> {
+    fn run(self, seen: &Seen<'_>, written: &mut Written) -> Result<Prepared, LeftOut> {
         let Self { view, family, before, new, is_touched } = self;
         let name = view.name(&family.name, family.metric_type);
         if !view.has_place_for(&name, family.metric_type) {
             return Err(LeftOut::Name);
         }
-        let write = AssertUnwindSafe(|| match before {
-            Some(mut text) => {
-                text.update(view, &family, seen, &new, is_touched, written);
-                text
-            }
-            None => FamilyText::new(view, &family, seen, &new, written),
+        let write = AssertUnwindSafe(|| {
+            let mut text = match before {
+                Some(mut text) => {
+                    text.update(view, &family, seen, &new, is_touched, written);
+                    text
+                }
+                None => FamilyText::new(view, &family, seen, &new, written),
+            };
+            let left_out = text.tell_apart(view, &family, seen, written);
+            (text, left_out)
         });
-        let text = catch_unwind(write).map_err(|_| LeftOut::Failed)?;
-        if text.confuses_labels(view, &family, seen) { Err(LeftOut::Name) } else { Ok(text) }
+        let (text, left_out) = catch_unwind(write).map_err(|_| LeftOut::Failed)?;
+        let is_empty = left_out > 0 && text.series() == 0;
+        if is_empty { Err(LeftOut::Name) } else { Ok(Prepared { text, left_out }) }
     }
 }
 
