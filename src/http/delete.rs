@@ -13,8 +13,8 @@ use hyper::http::request::Parts;
 use super::error::Error;
 use super::middleware::closing_if_it_panics;
 use super::path::PushPath;
-use super::push::refuse_what_is_not_built;
-use super::router::Shared;
+use super::shared::Shared;
+use super::unsupported;
 
 /// Answers a deletion: 202 once it is stored.
 pub(super) async fn delete(shared: &Arc<Shared>, path: PushPath<'_>, request: Request) -> Response {
@@ -29,7 +29,7 @@ pub(super) async fn delete(shared: &Arc<Shared>, path: PushPath<'_>, request: Re
 }
 
 async fn remove(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts) -> Result<(), Error> {
-    refuse_what_is_not_built(head)?;
+    unsupported::refuse(head)?;
     let key = path.grouping_key(shared.options.names)?;
     closing_if_it_panics(pin!(shared.gateway.delete(&key))).await?;
     Ok(())

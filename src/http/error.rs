@@ -63,7 +63,7 @@ pub(super) enum Error {
     Unavailable(#[from] Unavailable),
     /// The request asks for what is not built; doing the rest of it would not be what was meant.
     #[error("{0} is not supported by this version; nothing was applied, send the request without it")]
-    NotBuilt(String),
+    Unsupported(String),
     /// No such route.
     #[error("404 page not found")]
     NotFound,
@@ -130,7 +130,7 @@ impl Error {
             | Self::TooManyListings { .. }
             | Self::SlowScrapes
             | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NotBuilt(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Elsewhere { method, .. } if *method == Method::GET => StatusCode::MOVED_PERMANENTLY,
             // Keeps the method, which a client drops at 301.
@@ -153,7 +153,7 @@ impl Error {
             Self::Push(PushError::Unavailable(error)) | Self::Unavailable(error) => {
                 Some(unavailable_reason(error))
             }
-            Self::NotBuilt(_) => Some(Reason::NotImplemented),
+            Self::Unsupported(_) => Some(Reason::NotImplemented),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::Elsewhere { .. }

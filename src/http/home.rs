@@ -6,9 +6,9 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
-use super::api::rfc3339;
 use super::error::Error;
 use super::options::Options;
+use super::time::rfc3339;
 use crate::gateway::{Gateway, GroupView, Snapshot};
 use crate::telemetry::build;
 

@@ -19,8 +19,11 @@ mod quit;
 mod repeats;
 mod router;
 mod scrape;
+mod shared;
 #[cfg(test)]
 mod testing;
+mod time;
+mod unsupported;
 
 pub use body::unsnap;
 pub use options::Options;

@@ -11,24 +11,18 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use percent_encoding::percent_decode_str;
 
 use super::body::{self, BodyError};
 use super::error::Error;
 use super::format;
 use super::middleware::closing_if_it_panics;
 use super::path::PushPath;
-use super::router::Shared;
+use super::shared::Shared;
+use super::unsupported;
 use crate::exposition::negotiation::Format;
 use crate::exposition::{openmetrics, protobuf, text};
 use crate::gateway::{Effect, PushError, ResolvedPush, Submitted, Unavailable};
 use crate::model::GroupingKey;
-
-/// Headers that ask for something which would change what a push does, and which is not built.
-const HEADERS_NOT_BUILT: [&str; 3] = ["Idempotency-Key", "X-Push-Temporality", "X-Push-Source"];
-
-/// The same for query parameters; all others are ignored.
-const PARAMETERS_NOT_BUILT: [&str; 2] = ["temporality", "dry_run"];
 
 /// How often a push is tried again whose group is deleted each time before it is merged.
 const ATTEMPTS_MAX: usize = 16;
@@ -53,25 +47,8 @@ pub(super) async fn push(shared: &Arc<Shared>, path: PushPath<'_>, request: Requ
     }
 }
 
-/// Refuses what would have to be ignored otherwise: ignoring it would count twice.
-pub(super) fn refuse_what_is_not_built(head: &Parts) -> Result<(), Error> {
-    if let Some(name) = HEADERS_NOT_BUILT.iter().find(|name| head.headers.contains_key(**name)) {
-        return Err(Error::NotBuilt(format!("the header {name}")));
-    }
-    let parameters = head.uri.query().unwrap_or("").split('&');
-    let mut names = parameters.map(|parameter| parameter.split_once('=').map_or(parameter, |(name, _)| name));
-    let asked_for = names.find_map(|name| {
-        let name = percent_decode_str(name).decode_utf8_lossy();
-        PARAMETERS_NOT_BUILT.into_iter().find(|not_built| name.trim() == *not_built)
-    });
-    match asked_for {
-        Some(name) => Err(Error::NotBuilt(format!("the query parameter {name}"))),
-        None => Ok(()),
-    }
-}
-
 async fn store(shared: &Arc<Shared>, path: PushPath<'_>, head: &Parts, body: &mut Body) -> Result<(), Error> {
-    refuse_what_is_not_built(head)?;
+    unsupported::refuse(head)?;
     let format = format::of(&head.headers);
     // Repeats are those of text: the same bytes may say something else in another format.
     let known = if format == Format::Text { shared.repeats.of(head.uri.path()) } else { None };
@@ -138,38 +115,4 @@ fn resolve(
         Format::Protobuf => protobuf::parse_up_to(bytes, names, series_max)?,
     };
     Ok(shared.gateway.resolve_as(effect, key, &families, bytes.len())?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(uri: &str, header: Option<&str>) -> Option<String> {
-        let mut request = Request::builder().uri(uri);
-        if let Some(header) = header {
-            request = request.header(header, "x");
-        }
-        let (head, ()) = request.body(()).unwrap().into_parts();
-        refuse_what_is_not_built(&head).err().map(|error| error.to_string())
-    }
-
-    #[test]
-    fn what_is_not_built_is_named() {
-        let path = "/metrics/job/j";
-        for header in HEADERS_NOT_BUILT {
-            let text = refused(path, Some(&header.to_lowercase())).expect(header);
-            assert!(text.starts_with(&format!("the header {header} is not supported")), "{text}");
-        }
-        for query in ["temporality=cumulative", "x=1&dry_run", "dry%5Frun=false", "&&temporality"] {
-            let text = refused(&format!("{path}?{query}"), None).expect(query);
-            assert!(text.starts_with("the query parameter"), "{text}");
-        }
-    }
-
-    #[test]
-    fn other_headers_and_parameters_are_ignored() {
-        assert_eq!(refused("/metrics/job/j", Some("X-Other")), None);
-        assert_eq!(refused("/metrics/job/j?a=temporality&dry_runs=1&Temporality=x", None), None);
-        assert_eq!(refused("/metrics/job/temporality?", None), None);
-    }
 }

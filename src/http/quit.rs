@@ -4,7 +4,7 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
 
 use super::error::{Error, bare};
-use super::router::Shared;
+use super::shared::Shared;
 
 /// Answers a request to stop. Requests that are open, this one among them, are finished first.
 pub(super) fn quit(shared: &Shared) -> Response {

@@ -21,24 +21,10 @@ use super::options::Options;
 use super::path::{self, PathError, PushPath, Shape};
 use super::repeats::Repeats;
 use super::scrape::Scrapes;
+use super::shared::Shared;
 use super::{delete, health, home, middleware, push, quit};
 use crate::gateway::Gateway;
 use crate::telemetry::{Handler, Metrics, PushMethod, Reason};
-
-/// What all handlers share.
-pub(super) struct Shared {
-    pub(super) gateway: Gateway,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) options: Options,
-    pub(super) memory: Memory,
-    pub(super) scrapes: Scrapes,
-    pub(super) repeats: Repeats,
-    pub(super) api: Api,
-    /// Told when somebody asks the gateway to stop.
-    pub(super) quit: Notify,
-    /// `None`: everybody may do everything.
-    pub(super) access: Option<Access>,
-}
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

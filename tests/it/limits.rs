@@ -213,7 +213,7 @@ fn a_body_that_ends_early_is_refused_whole() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_and_not_ignored() {
+fn what_is_unsupported_is_refused_and_not_ignored() {
     let gateway = Process::spawn(Process::command(&["--persistence.file="])).unwrap();
     let mut connection = gateway.connect();
     for (query, header, name) in [

@@ -1,7 +1,7 @@
 //! `/api/v1/metrics`: every group with its families and their series.
 
+use super::super::time::rfc3339;
 use super::stream::{Gone, Stream};
-use super::time::rfc3339;
 use super::{json, series};
 use crate::gateway::{GroupFamily, GroupView, Snapshot};
 use crate::model::Stamp;

@@ -9,7 +9,6 @@ mod native;
 mod series;
 mod status;
 mod stream;
-mod time;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,8 +27,6 @@ use super::error::Error;
 use super::middleware::closing_if_it_panics;
 use super::options::Options;
 use crate::gateway::Gateway;
-
-pub(super) use time::rfc3339;
 
 /// How many lists of all groups may be made at a time.
 const LISTINGS_MAX: usize = 4;

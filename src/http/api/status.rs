@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::super::time::rfc3339;
 use super::json;
-use super::time::rfc3339;
 use crate::telemetry::build;
 
 /// The body of the answer. The keys are Pushgateway's; the compiler stands in the place of Go.

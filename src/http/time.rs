@@ -4,7 +4,7 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// The time so many nanoseconds after the Unix epoch, in UTC: `2026-11-21T14:05:00.25Z`.
-pub(in crate::http) fn rfc3339(ns: u64) -> String {
+pub(super) fn rfc3339(ns: u64) -> String {
     let (seconds, fraction) = (ns / NS_PER_SECOND, ns % NS_PER_SECOND);
     let (days, second) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
     let (year, month, day) = date(days);
