@@ -14,7 +14,7 @@ FUZZ_SECONDS ?= 60
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: help run test check bench microbench fuzz soak install
+.PHONY: help run test check bench microbench fuzz soak build install
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -48,12 +48,17 @@ soak: ## Load the gateway for MINUTES with pushes, scrapes, deletions, kills; me
 	SOAK_MINUTES=$(MINUTES) SOAK_FLAGS="$(ARGS)" \
 	  cargo test --release --locked --test it soak::a_long_soak_is_sound -- --ignored --nocapture
 
-install: ## Install the program, its unit and its documents under DESTDIR and PREFIX
+build: ## Build the program as it is installed
 	cargo build --locked --release
+
+install: ## Install what `make build` has built, with units and documents, under DESTDIR and PREFIX
+	@test -x $(TARGET_DIR)/release/tallygate || { echo "nothing is built yet: make build"; exit 1; }
 	install -D -m 0755 $(TARGET_DIR)/release/tallygate $(DESTDIR)$(PREFIX)/bin/tallygate
 	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/doc/tallygate
 	sed 's|/usr/bin/tallygate|$(PREFIX)/bin/tallygate|' packaging/systemd/tallygate.service \
 	  > $(DESTDIR)$(UNIT_DIR)/tallygate.service
 	install -m 0644 packaging/systemd/tallygate.socket $(DESTDIR)$(UNIT_DIR)/tallygate.socket
 	install -m 0644 packaging/web.yml $(DESTDIR)$(PREFIX)/share/doc/tallygate/web.yml
-	install -m 0644 LICENSE CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/tallygate/
+	install -m 0644 LICENSE README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/tallygate/
+	install -d $(DESTDIR)$(PREFIX)/share/doc/tallygate/docs
+	install -m 0644 docs/*.md docs/*.svg $(DESTDIR)$(PREFIX)/share/doc/tallygate/docs/

@@ -43,10 +43,10 @@ pub(super) struct Flags {
     pub(super) log: LogFlags,
 
     /// Shows this help.
-    #[arg(short = 'h', long = "help", alias = "help-long", action = ArgAction::HelpShort)]
+    #[arg(short = 'h', long = "help", alias = "help-long", action = ArgAction::HelpShort, help_heading = "Others")]
     help: Option<bool>,
     /// Shows the version and how the program was built.
-    #[arg(long = "version", action = ArgAction::SetTrue)]
+    #[arg(long = "version", action = ArgAction::SetTrue, help_heading = "Others")]
     pub(super) version: bool,
     /// Would show a manual page.
     #[arg(long = "help-man", action = ArgAction::SetTrue, hide = true)]

@@ -427,7 +427,7 @@ fn table_of_flags() -> String {
     let command = flags::Flags::command();
     for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
         let name = argument.get_long().unwrap();
-        let own_heading = argument.get_help_heading().unwrap_or("Others");
+        let own_heading = argument.get_help_heading().unwrap();
         if own_heading != heading {
             own_heading.clone_into(&mut heading);
             write!(table, "\n### {heading}\n\n| flag | default | meaning |\n| --- | --- | --- |\n").unwrap();
@@ -438,7 +438,7 @@ fn table_of_flags() -> String {
             if defaults.concat().is_empty() { String::new() } else { format!("`{}`", defaults.join(",")) };
         let possible: Vec<_> =
             argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
-        let is_boolean = argument.is_require_equals_set();
+        let is_boolean = argument.is_require_equals_set() || !argument.get_action().takes_values();
         let possible = if possible.is_empty() || is_boolean {
             String::new()
         } else {
