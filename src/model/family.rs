@@ -30,6 +30,18 @@ pub enum MetricType {
 }
 
 impl MetricType {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Counter,
+        Self::Gauge,
+        Self::Histogram,
+        Self::Summary,
+        Self::Untyped,
+        Self::GaugeHistogram,
+        Self::Info,
+        Self::StateSet,
+    ];
+
     /// Its name, as `# TYPE` lines of OpenMetrics write it; of an untyped one, as text format 0.0.4 does.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -173,6 +185,13 @@ impl Histogram {
         };
         let count = self.count.or_else(|| infinite().map(|bucket| bucket.cumulative_count));
         count.or_else(native).unwrap_or(0.0)
+    }
+
+    /// The classic buckets as text formats show them: `+Inf`, which holds all observations, is always among them.
+    pub fn buckets_to_infinity(&self) -> impl Iterator<Item = Bucket> {
+        let has_infinite = self.buckets.iter().any(|bucket| bucket.upper_bound == f64::INFINITY);
+        let infinite = Bucket { upper_bound: f64::INFINITY, cumulative_count: self.total() };
+        self.buckets.iter().copied().chain((!has_infinite).then_some(infinite))
     }
 }
 

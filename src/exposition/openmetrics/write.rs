@@ -12,7 +12,7 @@ use crate::exposition::number;
 use crate::exposition::sample::{
     Name, SeriesStart, write_labels, write_state_set, write_up_to_special, write_value,
 };
-use crate::model::{Bucket, Exemplar, ExemplarPlace, Histogram, Label, MetricType, Summary, Value};
+use crate::model::{Exemplar, ExemplarPlace, Histogram, Label, MetricType, Summary, Value};
 
 /// What every exposition ends with.
 pub const EOF: &[u8] = b"# EOF\n";
@@ -187,10 +187,7 @@ impl Lines<'_, '_> {
 
     /// Appends the buckets, and says whether any bound is negative.
     fn buckets(&self, out: &mut Vec<u8>, histogram: &Histogram) -> bool {
-        let has_infinite = histogram.buckets.iter().any(|bucket| bucket.upper_bound == f64::INFINITY);
-        let infinite = Bucket { upper_bound: f64::INFINITY, cumulative_count: histogram.total() };
-        let added = if has_infinite { None } else { Some(&infinite) };
-        for bucket in histogram.buckets.iter().chain(added) {
+        for bucket in histogram.buckets_to_infinity() {
             self.start.write_with(out, "_bucket", "le", |out| write_bound(out, bucket.upper_bound));
             number::write(out, bucket.cumulative_count.round());
             exemplar(out, self.extras, ExemplarPlace::Bucket(bucket.upper_bound));

@@ -9,7 +9,7 @@ use crate::exposition::number;
 use crate::exposition::sample::{
     Name, SeriesStart, write_labels, write_state_set, write_up_to_special, write_value,
 };
-use crate::model::{Bucket, Histogram, Label, MetricType, Summary, Value};
+use crate::model::{Histogram, Label, MetricType, Summary, Value};
 
 /// Appends the HELP line, if there is a help text, and the TYPE line.
 pub fn write_header(out: &mut Vec<u8>, name: &str, help: Option<&str>, metric_type: MetricType) {
@@ -77,18 +77,11 @@ pub fn write_series_with(
 }
 
 fn write_histogram(out: &mut Vec<u8>, start: &SeriesStart<'_>, histogram: &Histogram) {
-    let bucket = |out: &mut Vec<u8>, bucket: Bucket| {
+    for bucket in histogram.buckets_to_infinity() {
         start.write_with(out, "_bucket", "le", |out| number::write(out, bucket.upper_bound));
         write_value(out, bucket.cumulative_count);
-    };
-    for &written in &histogram.buckets {
-        bucket(out, written);
     }
-    let count = histogram.total();
-    if !histogram.buckets.iter().any(|bucket| bucket.upper_bound == f64::INFINITY) {
-        bucket(out, Bucket { upper_bound: f64::INFINITY, cumulative_count: count });
-    }
-    write_sum_and_count(out, start, histogram.sum, count);
+    write_sum_and_count(out, start, histogram.sum, histogram.total());
 }
 
 fn write_summary(out: &mut Vec<u8>, start: &SeriesStart<'_>, summary: &Summary) {

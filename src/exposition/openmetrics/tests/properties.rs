@@ -114,16 +114,7 @@ fn series(metric_type: MetricType) -> impl Strategy<Value = (Value, Vec<Exemplar
 }
 
 fn plans() -> impl Strategy<Value = Vec<Plan>> {
-    let metric_type = prop::sample::select(vec![
-        MetricType::Counter,
-        MetricType::Gauge,
-        MetricType::Histogram,
-        MetricType::Summary,
-        MetricType::Untyped,
-        MetricType::GaugeHistogram,
-        MetricType::Info,
-        MetricType::StateSet,
-    ]);
+    let metric_type = prop::sample::select(MetricType::ALL.to_vec());
     let family = (proptest::option::of(".{1,12}"), metric_type).prop_flat_map(|(help, metric_type)| {
         // Names that neither are the family's nor mean something by themselves.
         let labels = proptest::collection::btree_map("[a-d][a-d.\"é]{0,3}x", ".{1,6}", 0..4);

@@ -130,16 +130,7 @@ fn value(metric_type: MetricType) -> BoxedStrategy<(Value, Vec<Exemplar>)> {
 }
 
 fn metric_type() -> impl Strategy<Value = MetricType> {
-    prop::sample::select(vec![
-        MetricType::Counter,
-        MetricType::Gauge,
-        MetricType::Histogram,
-        MetricType::Summary,
-        MetricType::Untyped,
-        MetricType::GaugeHistogram,
-        MetricType::Info,
-        MetricType::StateSet,
-    ])
+    prop::sample::select(MetricType::ALL.to_vec())
 }
 
 fn plans() -> impl Strategy<Value = Vec<Plan>> {
