@@ -35,7 +35,7 @@ struct Source {
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for directory in ["src", "tests", "benches", "fuzz/fuzz_targets"] {
+    for directory in ["src", "tests", "benches", "fuzz/checks", "fuzz/fuzz_targets"] {
         collect(&root.join(directory), &mut found);
     }
     assert!(found.len() > 20, "only {} files found: is the search broken?", found.len());

@@ -48,3 +48,37 @@ pub(super) fn inflate(
     }
     Ok(inflated)
 }
+
+/// What holds of each kind of compression whose streams may follow each other.
+#[cfg(test)]
+pub(super) mod checks {
+    use super::*;
+
+    type Inflated = Result<Vec<u8>, BodyError>;
+
+    pub(in super::super) fn every_cut_is_an_unexpected_end(
+        compress: impl Fn(&[u8]) -> Vec<u8>,
+        inflated: impl Fn(&[u8], usize) -> Inflated,
+    ) {
+        let sent = compress(b"some_metric 1\n");
+        assert_eq!(inflated(&[], 100), Err(BodyError::NothingToInflate));
+        for end in 1..sent.len() {
+            assert_eq!(inflated(&sent[..end], 100), Err(BodyError::UnexpectedEnd), "cut at {end}");
+        }
+        let two = [sent.clone(), sent.clone()].concat();
+        for end in sent.len() + 1..two.len() {
+            assert_eq!(inflated(&two[..end], 100), Err(BodyError::UnexpectedEnd), "cut at {end}");
+        }
+    }
+
+    pub(in super::super) fn the_limit_is_on_the_byte_and_a_bomb_stops_at_it(
+        compress: impl Fn(&[u8]) -> Vec<u8>,
+        inflated: impl Fn(&[u8], usize) -> Inflated,
+    ) {
+        let sent = compress(&vec![b' '; 1 << 20]);
+        assert!(sent.len() < 2_000, "{} bytes", sent.len());
+        assert_eq!(inflated(&sent, 1 << 20).map(|bytes| bytes.len()), Ok(1 << 20));
+        assert_eq!(inflated(&sent, (1 << 20) - 1), Err(too_large((1 << 20) - 1)));
+        assert_eq!(inflated(&sent, 10), Err(too_large(10)));
+    }
+}
