@@ -1,7 +1,5 @@
 //! Gauge histograms: the newest push counts.
 
-use std::cmp::Ordering;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Bucket, Counts, Histogram as Pushed, NativeCounts, NativeHistogram, Stamp, Value};
@@ -10,6 +8,7 @@ use super::error::{ValueError, increment};
 use super::gauge;
 use super::histogram::{cumulative, of_defect};
 use super::native_histogram::canonical;
+use super::newest::Newest;
 
 /// What one push says is there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -118,38 +117,33 @@ fn rising(mut buckets: Vec<Bucket>) -> Result<Vec<Bucket>, ValueError> {
 
 /// A gauge histogram; the newest push counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GaugeHistogram {
-    stamp: Stamp,
-    newest: GaugeHistogramContribution,
-}
+pub struct GaugeHistogram(Newest<GaugeHistogramContribution>);
 
 impl GaugeHistogram {
     pub(super) fn new(pushed: &GaugeHistogramContribution, stamp: Stamp) -> Self {
-        Self { stamp, newest: pushed.clone() }
+        Self(Newest::new(pushed, stamp))
     }
 
     pub(super) fn absorb(&mut self, pushed: &GaugeHistogramContribution, stamp: Stamp) {
-        if is_newer((stamp, pushed), (self.stamp, &self.newest)) {
-            *self = Self::new(pushed, stamp);
-        }
+        self.0.absorb(pushed, stamp);
     }
 
     pub(super) fn combine(&mut self, other: &Self) {
-        self.absorb(&other.newest, other.stamp);
+        self.0.combine(&other.0);
     }
 
     /// Whether it is what this code makes, as against what a store could hold.
     pub(super) fn is_sound(&self) -> bool {
-        self.newest.is_sound()
+        self.0.value().is_sound()
     }
 
     /// Roughly the bytes that it takes.
     pub(super) fn weight(&self) -> usize {
-        size_of::<Self>() + self.newest.weight()
+        size_of::<Self>() + self.0.value().weight()
     }
 
     pub(super) fn expose(&self) -> Value {
-        let GaugeHistogramContribution { buckets, count, sum, native } = self.newest.clone();
+        let GaugeHistogramContribution { buckets, count, sum, native } = self.0.value().clone();
         Value::GaugeHistogram(Box::new(Pushed {
             buckets,
             sum: Some(sum),
@@ -157,17 +151,6 @@ impl GaugeHistogram {
             defect: None,
             native,
         }))
-    }
-}
-
-/// Whether the first of two pushes is the newer one. Of two with one stamp it is the one whose record is the
-/// greater, so that the order in which they come does not matter.
-pub(super) fn is_newer<T: Serialize>(new: (Stamp, &T), old: (Stamp, &T)) -> bool {
-    let record = |value: &T| postcard::to_stdvec(value).expect("writing to a vector cannot fail");
-    match new.0.cmp(&old.0) {
-        Ordering::Less => false,
-        Ordering::Equal => record(new.1) > record(old.1),
-        Ordering::Greater => true,
     }
 }
 
@@ -217,43 +200,17 @@ mod tests {
             sum: None,
         };
         let pushed = Pushed { sum: Some(1.5), native: Some(Box::new(part)), ..Pushed::default() };
-        let contribution = GaugeHistogramContribution::new(&pushed).unwrap();
-        let mut state = GaugeHistogram::new(&contribution, Stamp(1));
-        assert!(state.is_sound());
-        let native = state.newest.native.as_mut().unwrap();
+        let mut contribution = GaugeHistogramContribution::new(&pushed).unwrap();
+        assert!(GaugeHistogram::new(&contribution, Stamp(1)).is_sound());
+        let native = contribution.native.as_mut().unwrap();
         let NativeCounts::Float(counts) = &mut native.counts else { unreachable!() };
         counts.zero = -1.0;
-        assert!(!state.is_sound());
+        assert!(!GaugeHistogram::new(&contribution, Stamp(1)).is_sound());
     }
 
     fn shown(state: &GaugeHistogram) -> Pushed {
         let Value::GaugeHistogram(shown) = state.expose() else { unreachable!() };
         *shown
-    }
-
-    #[test]
-    fn the_newest_push_counts_whatever_the_order() {
-        let parts =
-            [(2.0, Stamp(1)), (1.0, Stamp(3)), (5.0, Stamp(2)), (7.0, Stamp(3))].map(|(count, stamp)| {
-                (GaugeHistogramContribution::new(&pushed(&[], Some(count))).unwrap(), stamp)
-            });
-        let of = |order: &[usize]| {
-            let mut state = GaugeHistogram::new(&parts[order[0]].0, parts[order[0]].1);
-            for &part in order {
-                state.absorb(&parts[part].0, parts[part].1);
-            }
-            state
-        };
-        let newest = of(&[0, 1, 2, 3]);
-        // Which of the two of the newest stamp it is does not matter, but it is always the same one.
-        assert!(matches!(shown(&newest).count, Some(1.0 | 7.0)), "{newest:?}");
-        for order in [[3, 2, 1, 0], [1, 3, 0, 2], [3, 1, 2, 0]] {
-            assert_eq!(of(&order), newest);
-        }
-        let mut combined = of(&[1, 0]);
-        combined.combine(&of(&[2, 3]));
-        assert_eq!(combined, newest);
-        assert!(newest.is_sound());
     }
 
     #[test]
@@ -306,7 +263,7 @@ mod tests {
             let both = Pushed { native: Some(Box::new(native(3.0))), ..pushed(&[(1.0, 2.0)], None) };
             let mut newest = GaugeHistogramContribution::new(&both).unwrap();
             change(&mut newest);
-            GaugeHistogram { stamp: Stamp(1), newest }.is_sound()
+            GaugeHistogram::new(&newest, Stamp(1)).is_sound()
         };
         assert!(state(&|_| {}));
         assert!(!state(&|newest| newest.count = 4.0));

@@ -17,6 +17,7 @@ mod gauge;
 mod gauge_histogram;
 mod histogram;
 mod native_histogram;
+mod newest;
 #[cfg(test)]
 mod properties;
 mod repeated_histogram;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Defect, Stamp, StateSet as Pushed, Value};
 
 use super::error::ValueError;
-use super::gauge_histogram::is_newer;
+use super::newest::Newest;
 
 /// The states that one push says there are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,39 +47,34 @@ fn repeated(states: &[(Box<str>, bool)]) -> Option<&str> {
 
 /// A state set; the newest push counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateSet {
-    stamp: Stamp,
-    newest: StateSetContribution,
-}
+pub struct StateSet(Newest<StateSetContribution>);
 
 impl StateSet {
     pub(super) fn new(pushed: &StateSetContribution, stamp: Stamp) -> Self {
-        Self { stamp, newest: pushed.clone() }
+        Self(Newest::new(pushed, stamp))
     }
 
     pub(super) fn absorb(&mut self, pushed: &StateSetContribution, stamp: Stamp) {
-        if is_newer((stamp, pushed), (self.stamp, &self.newest)) {
-            *self = Self::new(pushed, stamp);
-        }
+        self.0.absorb(pushed, stamp);
     }
 
     pub(super) fn combine(&mut self, other: &Self) {
-        self.absorb(&other.newest, other.stamp);
+        self.0.combine(&other.0);
     }
 
     /// Whether it is what this code makes, as against what a store could hold.
     pub(super) fn is_sound(&self) -> bool {
-        repeated(&self.newest.states).is_none()
+        repeated(&self.0.value().states).is_none()
     }
 
     /// Roughly the bytes that it takes.
     pub(super) fn weight(&self) -> usize {
         let of_one = |(name, _): &(Box<str>, bool)| size_of::<(Box<str>, bool)>() + name.len();
-        size_of::<Self>() + self.newest.states.iter().map(of_one).sum::<usize>()
+        size_of::<Self>() + self.0.value().states.iter().map(of_one).sum::<usize>()
     }
 
     pub(super) fn expose(&self) -> Value {
-        Value::StateSet(Box::new(Pushed { states: self.newest.states.clone(), defect: None }))
+        Value::StateSet(Box::new(Pushed { states: self.0.value().states.clone(), defect: None }))
     }
 }
 
@@ -92,26 +87,13 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_push_counts_whatever_the_order() {
-        let parts =
-            [("a", Stamp(1)), ("b", Stamp(3)), ("c", Stamp(2)), ("d", Stamp(3))].map(|(name, stamp)| {
-                (StateSetContribution::new(&pushed(&[("z", false), (name, true)])).unwrap(), stamp)
-            });
-        let of = |order: &[usize]| {
-            let mut state = StateSet::new(&parts[order[0]].0, parts[order[0]].1);
-            for &part in order {
-                state.absorb(&parts[part].0, parts[part].1);
-            }
-            state
-        };
-        let newest = of(&[0, 1, 2, 3]);
-        let Value::StateSet(shown) = newest.expose() else { unreachable!() };
+    fn the_states_of_the_newest_push_are_shown_in_their_order() {
+        let of = |states: &[(&str, bool)]| StateSetContribution::new(&pushed(states)).unwrap();
+        let mut state = StateSet::new(&of(&[("z", false), ("d", true)]), Stamp(2));
+        state.absorb(&of(&[("a", true)]), Stamp(1));
+        let Value::StateSet(shown) = state.expose() else { unreachable!() };
         assert_eq!(*shown, pushed(&[("z", false), ("d", true)]));
-        assert_eq!(of(&[3, 2, 1, 0]), newest);
-        let mut combined = of(&[1, 0]);
-        combined.combine(&of(&[3, 2]));
-        assert_eq!(combined, newest);
-        assert!(newest.is_sound() && newest.weight() > size_of::<StateSet>());
+        assert!(state.is_sound() && state.weight() > size_of::<StateSet>());
     }
 
     #[test]
@@ -121,6 +103,6 @@ mod tests {
         let bare = Pushed { defect: Some(Defect::BareSample), ..pushed(&[]) };
         assert!(matches!(StateSetContribution::new(&bare), Err(ValueError::BareSample { .. })));
         let states = vec![("a".into(), true), ("a".into(), true)];
-        assert!(!StateSet { stamp: Stamp(1), newest: StateSetContribution { states } }.is_sound());
+        assert!(!StateSet::new(&StateSetContribution { states }, Stamp(1)).is_sound());
     }
 }

@@ -8,7 +8,7 @@ mod bounds;
 mod exponential;
 mod part;
 #[cfg(test)]
-mod properties;
+pub(super) mod properties;
 #[cfg(test)]
 mod resets;
 mod tallies;

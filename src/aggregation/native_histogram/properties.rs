@@ -30,7 +30,7 @@ const CUSTOM_BOUNDS: [f64; 6] = [-1e300, -1.0, -0.0, 0.1, 1.0, f64::MAX];
 
 /// What counts of floating-point numbers are taken from.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fractions {
+pub(in crate::aggregation) enum Fractions {
     /// Any, so that adding them up in another order would round otherwise.
     Any,
     /// Such as can be added up without rounding.
@@ -153,6 +153,11 @@ fn custom(fractions: Fractions) -> impl Strategy<Value = Histogram> {
         let part = NativeHistogram { schema, zero_threshold: 0.0, custom_bounds, counts, sum: None };
         with_part(part, sum, more, classic)
     })
+}
+
+/// A push with a native part of any kind.
+pub(in crate::aggregation) fn with_native() -> impl Strategy<Value = Histogram> {
+    prop_oneof![3 => exponential(Fractions::Any, SCHEMA_MIN..=SCHEMA_MAX), 1 => custom(Fractions::Any)]
 }
 
 /// A push without a native part; it always holds something.
@@ -315,6 +320,11 @@ fn model_custom(parts: &[&NativeHistogram]) -> NativeHistogram {
         counts: kind(parts, &counts),
         sum: None,
     }
+}
+
+/// What is to be shown of one native part, alone.
+pub(in crate::aggregation) fn model_of_one(part: &NativeHistogram) -> NativeHistogram {
+    if part.schema == CUSTOM_BUCKETS_SCHEMA { model_custom(&[part]) } else { model_exponential(&[part]) }
 }
 
 /// The sum of these, or that it is not a number, in bits.
