@@ -1,4 +1,4 @@
-//! Tells the program which branch and revision it was built from, where git knows.
+//! Tells the program which branch and revision it was built from, where git knows, and how.
 //!
 //! Best effort: a source archive has no git, and then both are "unknown". The script runs again only when
 //! one of the named files changes, so that builds stay cached.
@@ -17,6 +17,8 @@ fn main() {
     let compiler = output(&std::env::var("RUSTC").unwrap_or_default(), &["--version"]);
     set("TALLYGATE_BUILD_RUSTC", compiler.as_deref());
     set("TALLYGATE_BUILD_TARGET", std::env::var("TARGET").ok().as_deref());
+    let features = std::env::var("CARGO_CFG_FEATURE").ok().filter(|features| !features.is_empty());
+    set("TALLYGATE_BUILD_FEATURES", features.as_deref());
     // The log of HEAD moves with every commit and every checkout; HEAD itself covers a repository without
     // logs. Cargo reruns the script on every build for a file that is missing, hence the check.
     for name in ["HEAD", "logs/HEAD"] {

@@ -10,6 +10,9 @@ pub const REVISION: &str = env!("TALLYGATE_BUILD_REVISION");
 pub const RUSTC: &str = env!("TALLYGATE_BUILD_RUSTC");
 /// The platform built for, as a target triple.
 pub const TARGET: &str = env!("TALLYGATE_BUILD_TARGET");
+/// The Cargo features that it was built with, as `a,b`, `unknown` where there were none: what Go's build tags are
+/// to Pushgateway, which says `unknown` as well.
+pub const FEATURES: &str = env!("TALLYGATE_BUILD_FEATURES");
 /// When the revision was made, as `20261121-14:05:00` in UTC, `unknown` where git did not tell. Not when it
 /// was built: one revision makes one program.
 pub const DATE: &str = env!("TALLYGATE_BUILD_DATE");

@@ -19,15 +19,21 @@ pub trait LabelValue: Copy {
     fn labels(index: usize) -> LabelSet;
 }
 
-/// Declares an enum of label values, each with its text.
+/// Declares an enum of label values, each with its text and with its meaning, which the documentation shows.
 macro_rules! label_values {
-    ($(#[$meta:meta])* $name:ident, $label:literal { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident, $label:literal { $($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$doc])* $variant,)+ }
+        pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
 
         impl $name {
             const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Each value's text and meaning, in the order of the values.
+            #[cfg(test)]
+            #[allow(dead_code, reason = "the documentation lists those whose texts do not say it all")]
+            pub(super) const MEANINGS: &'static [(&'static str, &'static str)] =
+                &[$(($text, concat!($($doc),+).trim_ascii_start()),)+];
 
             /// The text of the label.
             pub fn as_str(self) -> &'static str {
@@ -58,7 +64,7 @@ label_values! {
         Parse = "parse",
         /// The path is not a grouping key.
         Path = "path",
-        /// The body cannot be inflated, is cut short, or has an unknown encoding.
+        /// The body cannot be inflated, is cut short, comes too slowly, or has an unknown encoding.
         Encoding = "encoding",
         /// The body or the path is too large.
         Size = "size",
@@ -76,7 +82,7 @@ label_values! {
         Access = "access",
         /// A limit on what is stored would be exceeded.
         Limit = "limit",
-        /// Too many pushes wait.
+        /// Too many pushes wait, or their bodies take all the memory that they may.
         QueueFull = "queue_full",
         /// The store cannot be written.
         Storage = "storage",

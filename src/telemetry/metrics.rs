@@ -138,9 +138,9 @@ metrics! {
 
 const BUILD_INFO: Declaration = Declaration {
     name: "pushgateway_build_info",
-    help: "How the program was built; always 1. The version is Tallygate's, and the compiler stands in the place of Go.",
+    help: "How the program was built; always 1. The version is Tallygate's, the compiler stands in the place of Go, Cargo features in that of tags.",
     metric_type: MetricType::Gauge,
-    labels: &["branch", "goarch", "goos", "goversion", "revision", "version"],
+    labels: &["branch", "goarch", "goos", "goversion", "revision", "tags", "version"],
 };
 
 fn build_info() -> Family {
@@ -150,6 +150,7 @@ fn build_info() -> Family {
         ("goos", build::OS),
         ("goversion", build::RUSTC),
         ("revision", build::REVISION),
+        ("tags", build::FEATURES),
         ("version", build::VERSION),
     ]);
     Family {
@@ -222,7 +223,23 @@ mod tests {
         }
     }
 
-    /// Run with `BLESS=1` to write the table anew.
+    /// Compares the part of the documentation between two marks with a table; with `BLESS=1`, writes it anew.
+    fn documentation_has(mark: &str, table: &str) {
+        // The tests that bless write one file.
+        static PAGE: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+        let _guard = PAGE.lock();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (start, end) = (format!("<!-- {mark}: start -->\n\n"), format!("\n<!-- {mark}: end -->"));
+        let from = text.find(&start).unwrap() + start.len();
+        let to = text.find(&end).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, format!("{}{table}{}", &text[..from], &text[to..])).unwrap();
+            return;
+        }
+        assert_eq!(&text[from..to], table, "docs/metrics.md is out of date; run this test with BLESS=1");
+    }
+
     #[test]
     fn the_documentation_lists_exactly_these_metrics() {
         let mut table = String::from("| name | type | labels | meaning |\n| --- | --- | --- | --- |\n");
@@ -230,15 +247,19 @@ mod tests {
             let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
             writeln!(table, "| `{name}` | {metric_type} | {} | {help} |", labels.join(", ")).unwrap();
         }
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
-        let text = std::fs::read_to_string(path).unwrap();
-        let (start, end) = ("<!-- metrics: start -->\n\n", "\n<!-- metrics: end -->");
-        let from = text.find(start).unwrap() + start.len();
-        let to = text.find(end).unwrap();
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(path, format!("{}{table}{}", &text[..from], &text[to..])).unwrap();
-            return;
+        documentation_has("metrics", &table);
+    }
+
+    #[test]
+    fn the_documentation_lists_exactly_these_reasons() {
+        for (mark, meanings) in
+            [("refused pushes", Reason::MEANINGS), ("families left out", LeftOut::MEANINGS)]
+        {
+            let mut table = String::from("| `reason` | meaning |\n| --- | --- |\n");
+            for (text, meaning) in meanings {
+                writeln!(table, "| `{text}` | {meaning} |").unwrap();
+            }
+            documentation_has(mark, &table);
         }
-        assert_eq!(&text[from..to], table, "docs/metrics.md is out of date; run this test with BLESS=1");
     }
 }

@@ -296,7 +296,13 @@ fn own_metrics_have_the_names_of_pushgateway() {
     let size = of(r#"pushgateway_http_push_size_bytes{method="post",quantile="0.9"}"#);
     assert!(size > 50.0 && size < 1000.0, "{size}");
     let build = scrape.lines().find(|line| line.starts_with("pushgateway_build_info{")).expect("there");
-    for label in ["branch=", "goarch=", "goos=\"linux\"", "goversion=\"rustc ", "revision=", "version="] {
+    let names: Vec<&str> = build.split("=\"").filter_map(|part| part.rsplit(['{', ',']).next()).collect();
+    assert_eq!(
+        &names[..7],
+        ["branch", "goarch", "goos", "goversion", "revision", "tags", "version"],
+        "{build}"
+    );
+    for label in ["goos=\"linux\"", "goversion=\"rustc ", "tags=\"unknown\""] {
         assert!(build.contains(label), "{build}");
     }
     for name in ["process_cpu_seconds_total", "process_open_fds", "process_resident_memory_bytes"] {
