@@ -5,9 +5,6 @@
 //! test. `CONFORMANCE_URL` and the ignored test run the suite against any gateway that is empty.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -17,11 +14,13 @@ use crate::support::process::is_installed;
 use case::{Case, Target};
 
 mod case;
+mod departures;
 mod exchange;
 mod expect;
 mod payload;
 mod protobuf;
 mod reader;
+mod rules;
 mod run;
 mod scrape;
 mod server;
@@ -31,16 +30,6 @@ const WORKERS: usize = 4;
 
 /// How many behaviours of Pushgateway's own tests there are; the names of their cases begin with the number.
 const BEHAVIOURS: usize = 58;
-
-/// Departures that no request shows, and what does show them.
-const SHOWN_ELSEWHERE: &[(&str, &str)] = &[
-    ("`time_stamp` of a family", "src/http/api"),
-    ("cost of a push", "the benchmark"),
-    ("the store", "tests/it/store.rs"),
-];
-
-const START: &str = "<!-- cases: start -->";
-const END: &str = "<!-- cases: end -->";
 
 /// The cases for a target, less those that the environment leaves out.
 fn cases_for(target: Target) -> Vec<Case> {
@@ -121,54 +110,4 @@ fn every_behaviour_of_the_original_has_a_case() {
         let applies = Target::ALL.map(|target| source.read(target).applies);
         assert!(applies[0] || applies[1], "[{}] does not run on this gateway", source.name);
     }
-}
-
-/// The departures that the compatibility page lists: the first cells of its table.
-fn departures_of(page: &str) -> BTreeSet<String> {
-    let (_, section) = page.split_once("## On purpose different").expect("the page has this section");
-    let table = section.split("\n## ").next().unwrap_or(section);
-    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")).skip(2);
-    let cells: BTreeSet<String> = rows.filter_map(|row| Some(row.split_once(" |")?.0.to_owned())).collect();
-    assert!(cells.len() > 10, "only {cells:?} found: is the search broken?");
-    cells
-}
-
-/// The table of departures and their cases, as the page shows it.
-fn table_of_cases(departures: &BTreeSet<String>, cases: &[Case]) -> String {
-    let mut table = String::from("| what | shown by |\n| --- | --- |\n");
-    for departure in departures {
-        let is_of = |case: &&Case| case.departures.contains(departure);
-        let mut shown: Vec<String> =
-            cases.iter().filter(is_of).map(|case| format!("`{}`: {}", case.file, case.name)).collect();
-        let elsewhere = SHOWN_ELSEWHERE.iter().filter(|(name, _)| name == departure);
-        shown.extend(elsewhere.map(|(_, place)| (*place).to_owned()));
-        assert!(!shown.is_empty(), "no case shows the departure \"{departure}\" of the compatibility page");
-        let _ = writeln!(table, "| {departure} | {} |", shown.join("; "));
-    }
-    table
-}
-
-#[test]
-fn departures_stand_in_the_compatibility_page_and_in_cases() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pushgateway-compatibility.md");
-    let page = fs::read_to_string(&path).unwrap();
-    let departures = departures_of(&page);
-    let cases: Vec<Case> = case::sources().iter().map(|source| source.read(Target::Merging)).collect();
-    for case in &cases {
-        for departure in &case.departures {
-            assert!(
-                departures.contains(departure),
-                "[{}] shows the departure \"{departure}\", which the compatibility page does not list",
-                case.name
-            );
-        }
-    }
-    let table = table_of_cases(&departures, &cases);
-    let (before, rest) = page.split_once(START).expect("the page has a place for the cases");
-    let (shown, after) = rest.split_once(END).expect("the place has an end");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, format!("{before}{START}\n\n{table}\n{END}{after}")).unwrap();
-        return;
-    }
-    assert_eq!(shown.trim(), table.trim(), "run with BLESS=1 to write the table of cases");
 }

@@ -56,6 +56,8 @@ pub struct Case {
     pub applies: bool,
     /// The departures that it shows: first cells of rows of the compatibility page.
     pub departures: Vec<String>,
+    /// The rules that it proves, by the names in `rules.txt`.
+    pub rules: Vec<String>,
     /// Flags that the server is started with.
     pub flags: Vec<String>,
     /// Whether the server keeps a store, and not everything in memory.
@@ -207,6 +209,7 @@ impl Source {
             file: self.file.clone(),
             applies: false,
             departures: Vec::new(),
+            rules: Vec::new(),
             flags: Vec::new(),
             persists: false,
             has_certificate: false,
@@ -221,6 +224,7 @@ impl Source {
             match key {
                 "why" => has_why = !value.is_empty(),
                 "on" => case.applies = value.split(", ").any(|name| target.is_called(name)),
+                "rule" => case.rules.extend(value.split(", ").map(str::to_owned)),
                 "departure" => case.departures.push(value),
                 "flags" => case.flags.extend(value.split_whitespace().map(str::to_owned)),
                 "persists" => case.persists = value == "yes",
