@@ -21,7 +21,9 @@ pub trait LabelValue: Copy {
 
 /// Declares an enum of label values, each with its text and with its meaning, which the documentation shows.
 macro_rules! label_values {
-    ($(#[$meta:meta])* $name:ident, $label:literal { $($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident, $label:literal {
+        $($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name { $($(#[doc = $doc])+ $variant,)+ }

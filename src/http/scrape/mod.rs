@@ -128,8 +128,8 @@ impl Scrapes {
 /// is, as Pushgateway does it.
 async fn compressed(headers: &HeaderMap, response: Response) -> Response {
     let mut request = Request::new(Body::empty());
-    for value in headers.get_all(ACCEPT_ENCODING) {
-        request.headers_mut().append(ACCEPT_ENCODING, value.clone());
+    for value in headers.get_all(ACCEPT_ENCODING).iter().filter_map(by_name) {
+        request.headers_mut().append(ACCEPT_ENCODING, value);
     }
     let mut response = Some(response);
     let inner = service_fn(move |_: Request| {
@@ -142,6 +142,13 @@ async fn compressed(headers: &HeaderMap, response: Response) -> Response {
         *response.status_mut() = StatusCode::OK;
     }
     response.map(Body::new)
+}
+
+/// The entries of an `Accept-Encoding` that name an encoding. Whoever takes any gets none, as from Pushgateway.
+fn by_name(accepted: &HeaderValue) -> Option<HeaderValue> {
+    let has_name = |entry: &&str| entry.split(';').next().is_some_and(|name| name.trim() != "*");
+    let named: Vec<&str> = accepted.to_str().ok()?.split(',').filter(has_name).collect();
+    HeaderValue::from_str(&named.join(",")).ok()
 }
 
 #[cfg(test)]
