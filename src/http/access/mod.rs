@@ -32,7 +32,7 @@ pub use passwords::{PasswordHash, PasswordHashError};
 pub use rate::RateLimit;
 pub use roles::{JobPattern, JobPatternError, Right, RightError, Role};
 
-use passwords::Passwords;
+use passwords::{Compared, Decoys, Passwords};
 use rate::Limiter;
 
 /// What can be set about access.
@@ -117,8 +117,8 @@ struct Inner {
 
 struct Rules {
     options: AccessOptions,
-    /// What passwords of unknown users are compared with, so that they take as long as others.
-    nobody: PasswordHash,
+    /// What passwords are compared with beside the user's hash, so that those of unknown users take as long as others.
+    decoys: Decoys,
     limiter: Option<Arc<Limiter>>,
 }
 
@@ -158,8 +158,8 @@ impl Access {
         }
         let (name, password) = credentials(headers).ok_or(Denied::Unauthorized)?;
         let user = rules.options.users.get(&name);
-        let hash = user.map_or(&rules.nobody, |user| &user.password);
-        let is_right = self.0.passwords.is_right(&name, &password, hash, peer).await?;
+        let compared = Compared::with(user.map(|user| &user.password), &rules.decoys);
+        let is_right = self.0.passwords.is_right(&name, &password, &compared, peer).await?;
         match user {
             Some(user) if is_right => user.role.allows(&name, need),
             _ => Err(Denied::Unauthorized),
@@ -181,8 +181,8 @@ impl Rules {
             Some(limiter) if limiter.limit() == limit => Arc::clone(limiter),
             _ => Arc::new(Limiter::new(limit, Instant::now())),
         });
-        let nobody = PasswordHash::of_nobody(options.users.values().map(|user| &user.password));
-        Self { options, nobody, limiter }
+        let decoys = Decoys::beside(options.users.values().map(|user| &user.password));
+        Self { options, decoys, limiter }
     }
 }
 

@@ -6,9 +6,10 @@
 //!
 //! Who waits stands in the lane of the address that asks, and the lanes take turns: whoever sends many wrong
 //! passwords waits for his own. Invariants: right answers are not pushed out by wrong ones; what is kept, and what
-//! waits, is bounded; unknown users cost what known ones cost.
+//! waits, is bounded; every password is compared with one hash of each cost that users have, whoever sends it, so that
+//! no name can be found by the time that an answer takes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -42,9 +43,6 @@ const WAITING_PER_CHECK_MAX: usize = 1_024;
 
 /// The highest cost of a hash: a check then takes a few seconds, and twice as long with each step beyond.
 const COST_MAX: u32 = 16;
-
-/// The cost that strangers have where there are no users to take it from.
-const COST_DEFAULT: u32 = 10;
 
 /// bcrypt looks at no more of a password.
 const PASSWORD_BYTES_MAX: usize = 72;
@@ -90,9 +88,8 @@ impl FromStr for PasswordHash {
 }
 
 impl PasswordHash {
-    /// A hash that no user has, as dear as the dearest of these.
-    pub(super) fn of_nobody<'a>(users: impl Iterator<Item = &'a Self>) -> Self {
-        let cost = users.map(|hash| hash.cost).max().unwrap_or(COST_DEFAULT);
+    /// A hash that no user has.
+    fn of_nobody(cost: u32) -> Self {
         let text = format!("$2b${cost:02}${}{}", ".".repeat(22), ".".repeat(31));
         Self { text: text.into(), cost }
     }
@@ -100,6 +97,47 @@ impl PasswordHash {
     /// Takes its time.
     fn is_of(&self, password: &[u8]) -> bool {
         bcrypt::verify(password, &self.text).unwrap_or(false)
+    }
+}
+
+/// Hashes of nobody's password, one of each cost that users have, the cheapest first; cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Decoys(Arc<[PasswordHash]>);
+
+impl Decoys {
+    /// Those that belong beside the hashes of these users.
+    pub(super) fn beside<'a>(users: impl Iterator<Item = &'a PasswordHash>) -> Self {
+        let costs: BTreeSet<u32> = users.map(|hash| hash.cost).collect();
+        Self(costs.into_iter().map(PasswordHash::of_nobody).collect())
+    }
+}
+
+/// What a password is compared with: the hash of the user that it is sent for, if there is one of that name, and a decoy
+/// of every other cost. For a stranger all are decoys. So all cost the same.
+#[derive(Clone)]
+pub(super) struct Compared {
+    own: Option<PasswordHash>,
+    decoys: Decoys,
+}
+
+impl Compared {
+    /// For a user with this hash, or for a stranger. The decoys must be those beside that user's hash and others.
+    pub(super) fn with(own: Option<&PasswordHash>, decoys: &Decoys) -> Self {
+        Self { own: own.cloned(), decoys: decoys.clone() }
+    }
+
+    /// One hash of each cost, and whether it is the user's.
+    fn hashes(&self) -> impl Iterator<Item = (&PasswordHash, bool)> {
+        self.decoys.0.iter().map(|decoy| match &self.own {
+            Some(own) if own.cost == decoy.cost => (own, true),
+            _ => (decoy, false),
+        })
+    }
+
+    /// Whether a password is the user's. Takes its time, the same for all that have the same decoys: no comparison is
+    /// left out, whatever came of those before.
+    fn is_of(&self, password: &[u8]) -> bool {
+        self.hashes().fold(false, |is_right, (hash, is_own)| (hash.is_of(password) && is_own) || is_right)
     }
 }
 
@@ -129,7 +167,7 @@ struct Waiting {
 struct Check {
     digest: Digest,
     password: Vec<u8>,
-    hash: PasswordHash,
+    compared: Compared,
     askers: Vec<oneshot::Sender<bool>>,
 }
 
@@ -158,20 +196,20 @@ impl Passwords {
         Ok(Self(shared))
     }
 
-    /// Whether a password is the one of a hash. `user` keeps two users with one hash apart.
+    /// Whether a password is the user's. `user` keeps two users with one hash apart, and strangers from each other.
     pub(super) async fn is_right(
         &self,
         user: &str,
         password: &[u8],
-        hash: &PasswordHash,
+        compared: &Compared,
         peer: Option<IpAddr>,
     ) -> Result<bool, Denied> {
         let password = &password[..password.len().min(PASSWORD_BYTES_MAX)];
-        let digest = self.0.digest(user, password, hash);
+        let digest = self.0.digest(user, password, compared);
         if let Some(known) = self.0.known(&digest) {
             return Ok(known);
         }
-        let answer = self.0.ask(digest, password, hash, self.0.lane(peer)).ok_or(Denied::Busy)?;
+        let answer = self.0.ask(digest, password, compared, self.0.lane(peer)).ok_or(Denied::Busy)?;
         answer.await.map_err(|_| Denied::Busy)
     }
 }
@@ -184,9 +222,10 @@ impl Drop for Passwords {
 }
 
 impl Shared {
-    fn digest(&self, user: &str, password: &[u8], hash: &PasswordHash) -> Digest {
+    fn digest(&self, user: &str, password: &[u8], compared: &Compared) -> Digest {
         let mut context = hmac::Context::with_key(&self.key);
-        for part in [hash.text.as_bytes(), user.as_bytes(), password] {
+        let hashes = compared.hashes().map(|(hash, _)| hash.text.as_bytes());
+        for part in hashes.chain([user.as_bytes(), password]) {
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part);
         }
@@ -216,7 +255,7 @@ impl Shared {
         &self,
         digest: Digest,
         password: &[u8],
-        hash: &PasswordHash,
+        compared: &Compared,
         lane: usize,
     ) -> Option<oneshot::Receiver<bool>> {
         let (asker, answer) = oneshot::channel();
@@ -240,8 +279,8 @@ impl Shared {
                 return None;
             }
         }
-        let (password, hash) = (password.to_owned(), hash.clone());
-        lane.push_back(Check { digest, password, hash, askers: vec![asker] });
+        let (password, compared) = (password.to_owned(), compared.clone());
+        lane.push_back(Check { digest, password, compared, askers: vec![asker] });
         drop(waiting);
         self.arrived.notify_one();
         Some(answer)
@@ -249,9 +288,9 @@ impl Shared {
 
     /// Checks what comes, until the end.
     fn check_all(&self) {
-        while let Some((lane, digest, password, hash)) = self.next() {
+        while let Some((lane, digest, password, compared)) = self.next() {
             // Another lane may have had the same.
-            let is_right = self.known(&digest).unwrap_or_else(|| hash.is_of(&password));
+            let is_right = self.known(&digest).unwrap_or_else(|| compared.is_of(&password));
             let cache = if is_right { &self.right } else { &self.wrong };
             cache.insert(digest, ());
             let checked = self.waiting.lock().lanes[lane].pop_front();
@@ -263,7 +302,7 @@ impl Shared {
     }
 
     /// Waits for something to check. It stays in front of its lane, so that others can still join.
-    fn next(&self) -> Option<(usize, Digest, Vec<u8>, PasswordHash)> {
+    fn next(&self) -> Option<(usize, Digest, Vec<u8>, Compared)> {
         let mut waiting = self.waiting.lock();
         loop {
             if waiting.ended {
@@ -276,7 +315,7 @@ impl Shared {
                     queue.pop_front();
                 }
                 if let Some(check) = queue.front() {
-                    let found = (lane, check.digest, check.password.clone(), check.hash.clone());
+                    let found = (lane, check.digest, check.password.clone(), check.compared.clone());
                     waiting.turn = lane + 1;
                     return Some(found);
                 }
@@ -302,6 +341,11 @@ mod tests {
         bcrypt::hash(password, 4).unwrap().parse().unwrap()
     }
 
+    /// With the hash of the only user.
+    fn only(hash: &PasswordHash) -> Compared {
+        Compared::with(Some(hash), &Decoys::beside([hash].into_iter()))
+    }
+
     #[test]
     fn what_is_no_hash_is_refused_and_what_takes_too_long_too() {
         for (text, reason) in [
@@ -320,19 +364,55 @@ mod tests {
     }
 
     #[test]
-    fn strangers_cost_as_much_as_the_dearest_user() {
-        let users = [4, 12, 10]
+    fn users_and_strangers_cost_the_same_whatever_hashes_there_are() {
+        let users = [10, 4, 12, 10]
             .map(|cost| format!("$2y${cost:02}${}", ".".repeat(53)).parse::<PasswordHash>().unwrap());
-        let nobody = PasswordHash::of_nobody(users.iter());
-        assert_eq!(nobody.text.parse::<PasswordHash>(), Ok(nobody.clone()));
-        assert_eq!(nobody.cost, 12);
-        assert_eq!(PasswordHash::of_nobody([].iter()).cost, COST_DEFAULT);
+        let decoys = Decoys::beside(users.iter());
+        let costs = |compared: &Compared| compared.hashes().map(|(hash, _)| hash.cost).collect::<Vec<_>>();
+        let stranger = Compared::with(None, &decoys);
+        assert_eq!(costs(&stranger), [4, 10, 12]);
+        assert!(stranger.hashes().all(|(hash, is_own)| !is_own && hash.text.parse().as_ref() == Ok(hash)));
+        for user in &users {
+            let compared = Compared::with(Some(user), &decoys);
+            assert_eq!(costs(&compared), costs(&stranger));
+            let own: Vec<_> = compared.hashes().filter(|(_, is_own)| *is_own).collect();
+            assert_eq!(own, [(user, true)]);
+        }
+    }
+
+    #[test]
+    fn only_the_hash_of_the_user_counts() {
+        let users = [4, 5, 6].map(|cost| bcrypt::hash(cost.to_string(), cost).unwrap());
+        let users = users.map(|text| text.parse::<PasswordHash>().unwrap());
+        let decoys = Decoys::beside(users.iter());
+        for user in &users {
+            let compared = Compared::with(Some(user), &decoys);
+            for cost in [4, 5, 6] {
+                assert_eq!(compared.is_of(cost.to_string().as_bytes()), cost == user.cost);
+            }
+        }
+        assert!(!Compared::with(None, &decoys).is_of(b"4"));
+    }
+
+    #[test]
+    fn other_costs_are_other_questions() {
+        // Otherwise an answer that is remembered tells whether there is a user of that name.
+        let passwords = Passwords::new().unwrap();
+        let (cheap, dear) = (hash("x"), PasswordHash::of_nobody(5));
+        let digest = |own: Option<&PasswordHash>, users: &[&PasswordHash]| {
+            let decoys = Decoys::beside(users.iter().copied());
+            passwords.0.digest("u", b"p", &Compared::with(own, &decoys))
+        };
+        for own in [None, Some(&cheap)] {
+            assert_eq!(digest(own, &[&cheap]), digest(own, &[&cheap]));
+            assert_ne!(digest(own, &[&cheap]), digest(own, &[&cheap, &dear]));
+        }
     }
 
     #[tokio::test]
     async fn right_and_wrong_ones_are_told_apart_and_remembered() {
         let passwords = Passwords::new().unwrap();
-        let hash = hash("secret");
+        let hash = only(&hash("secret"));
         for _ in 0..2 {
             assert_eq!(passwords.is_right("u", b"secret", &hash, None).await, Ok(true));
             assert_eq!(passwords.is_right("u", b"Secret", &hash, None).await, Ok(false));
@@ -348,14 +428,14 @@ mod tests {
     async fn only_what_bcrypt_looks_at_counts() {
         let passwords = Passwords::new().unwrap();
         let long = "x".repeat(100);
-        let hash = hash(&long);
+        let hash = only(&hash(&long));
         assert_eq!(passwords.is_right("u", long.as_bytes(), &hash, None).await, Ok(true));
         assert_eq!(passwords.is_right("u", &long.as_bytes()[..71], &hash, None).await, Ok(false));
     }
 
     /// With a check that takes seconds under way, nothing else is done until it is over.
-    fn slow() -> PasswordHash {
-        format!("$2y$16${}", ".".repeat(53)).parse().unwrap()
+    fn slow() -> Compared {
+        only(&format!("$2y$16${}", ".".repeat(53)).parse().unwrap())
     }
 
     #[tokio::test]
@@ -379,8 +459,8 @@ mod tests {
     #[tokio::test]
     async fn lanes_take_turns() {
         let passwords = Passwords::new().unwrap();
-        let cheap = hash("secret");
-        let dear: PasswordHash = bcrypt::hash("x", 8).unwrap().parse().unwrap();
+        let cheap = only(&hash("secret"));
+        let dear = only(&bcrypt::hash("x", 8).unwrap().parse().unwrap());
         let flood: Vec<_> = (0..WAITING_PER_LANE_MAX)
             .map(|number| {
                 let password = number.to_string().into_bytes();
