@@ -22,7 +22,7 @@ use crate::storage::{
 };
 use crate::telemetry::{self, Metrics, build};
 
-/// How often it is looked whether the web configuration file has changed.
+/// How often it is looked whether the web configuration file has changed; the same must be seen twice.
 const WEB_FILE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the program ends other than by a clean stop.
@@ -123,21 +123,28 @@ fn guards(config: &Config, readers: &Handle) -> Result<(Option<Tls>, Option<Acce
     Ok((tls, Some(access)))
 }
 
-/// Looks every second whether the web configuration file, or what it names, has changed; never returns.
+/// Looks every second whether the web configuration file, or what it names, has changed and stays as it is; never
+/// returns.
 async fn follow(mut file: WebFile, tls: Option<Tls>, access: Access) {
     loop {
         tokio::time::sleep(WEB_FILE_PAUSE).await;
         let (tls, access) = (tls.clone(), access.clone());
         // A disk may take its time.
         let looking = tokio::task::spawn_blocking(move || {
-            match file.read_again() {
+            match file.look_again() {
                 None => {}
-                Some(Ok(new)) => {
-                    if let (Some(tls), Some(new)) = (tls, &new.tls) {
+                Some(Ok(change)) => {
+                    if let (Some(tls), Some(new)) = (tls, &change.settings.tls) {
                         tls.replace(new.clone());
                     }
-                    access.replace(new.access.clone());
+                    access.replace(change.settings.access.clone());
                     tracing::info!("the web configuration file has changed and is followed");
+                    for remark in &change.settings.remarks {
+                        tracing::warn!("{remark}");
+                    }
+                    for what in &change.opened {
+                        tracing::warn!(what, "the web configuration file lets in more than before");
+                    }
                 }
                 Some(Err(error)) => {
                     tracing::error!(err = %error, "the web configuration file has changed and is not followed");

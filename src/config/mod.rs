@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 pub use exit::Exit;
 pub use resolve::ConfigError;
-pub use web_file::{WebFile, WebFileError, WebSettings, check_text as check_web_file};
+pub use web_file::{WebChange, WebFile, WebFileError, WebSettings, check_text as check_web_file};
 
 use crate::gateway;
 use crate::http;

@@ -71,6 +71,7 @@ pub(super) fn resolve(sourced: Sourced) -> Result<Config, ConfigError> {
     let durability = durability(&flags, &store)?;
     let web_file = Path::new(&flags.web.config_file);
     let web_file = (!web_file.as_os_str().is_empty()).then(|| WebFile::read(web_file)).transpose()?;
+    warnings.extend(web_file.iter().flat_map(|file| file.settings().remarks.clone()));
     Ok(Config {
         web_file,
         unix_socket_mode: flags.web.unix_socket_mode,

@@ -23,5 +23,5 @@ pub use serve::{Options, serve};
 pub use shutdown::{Signal, signals};
 pub use socket::Peer;
 pub use tls::{
-    CipherSuite, ClientAuth, Curve, Tls, TlsConfig, TlsError, TlsNameError, TlsOptions, TlsVersion,
+    CipherSuite, ClientAuth, Curve, Tls, TlsConfig, TlsError, TlsGuards, TlsNameError, TlsOptions, TlsVersion,
 };

@@ -300,6 +300,32 @@ fn passwords_are_asked_for_and_read_again() {
 }
 
 #[test]
+fn a_restriction_that_is_gone_is_not_followed_and_one_that_is_wider_is_named() {
+    if !is_installed("curl") {
+        return;
+    }
+    let hash = hash("1");
+    let config = |jobs: &str| {
+        format!("basic_auth_users:\n  ci: {hash}\nroles:\n  ci:\n    rights: [push]\n{jobs}rate_limit:\n")
+    };
+    let web = Web::with(&config("    jobs: [\"ci-*\"]\n"));
+    assert!(web.gateway.log().contains("rate_limit is empty: there is no limit"), "{}", web.gateway.log());
+    let push = || web.status("/metrics/job/other", &["-u", "ci:1", "--data-binary", BODY]);
+    assert_eq!(push(), 403);
+
+    web.write(&config(""));
+    web.waits_for_log("roles.ci.jobs is gone");
+    assert_eq!(push(), 403);
+
+    web.write(&config("    jobs: [\"*\"]\n"));
+    web.waits_for_log("lets in more than before");
+    assert_eq!(push(), 200);
+    let log = web.gateway.log();
+    let warning = log.lines().find(|line| line.contains("lets in more")).unwrap();
+    assert!(warning.contains("level=warn") && warning.contains("may push to the jobs"), "{warning}");
+}
+
+#[test]
 fn right_pushes_are_not_held_up_by_wrong_passwords() {
     if !is_installed("curl") {
         return;

@@ -2,8 +2,9 @@
 //! share, and with what is ours.
 //!
 //! Knows nothing of what the settings do. Invariants: settings that exist are valid as a whole; an error names the
-//! line and the key; reading the file again never opens what was closed.
+//! line and the key; a change is followed only as it was read twice, and then removes no restriction.
 
+mod change;
 mod check;
 mod files;
 mod raw;
@@ -29,6 +30,8 @@ pub struct WebSettings {
     pub tls: Option<TlsConfig>,
     /// Passwords, roles, rate limit, headers.
     pub access: AccessOptions,
+    /// What in the file does nothing though it looks as if it did something, each with its line.
+    pub remarks: Vec<String>,
     has_roles: bool,
 }
 
@@ -38,6 +41,17 @@ pub struct WebFile {
     path: PathBuf,
     settings: WebSettings,
     files: Files,
+    /// What was read when a change was first seen, until it is seen again.
+    seen_once: Option<Files>,
+}
+
+/// A change of the file, or of what it names, that is to be followed.
+#[derive(Debug)]
+pub struct WebChange<'f> {
+    /// What it says now.
+    pub settings: &'f WebSettings,
+    /// What is let in now that was not before, each in words.
+    pub opened: Vec<String>,
 }
 
 /// Why a web configuration file cannot be followed.
@@ -72,7 +86,7 @@ impl WebFile {
     pub fn read(path: &Path) -> Result<Self, WebFileError> {
         let mut files = Files::default();
         let settings = settings(path, &mut files)?;
-        Ok(Self { path: path.to_owned(), settings, files })
+        Ok(Self { path: path.to_owned(), settings, files, seen_once: None })
     }
 
     /// What it said when it was last read well.
@@ -80,49 +94,36 @@ impl WebFile {
         &self.settings
     }
 
-    /// Reads everything again, if anything has changed since this was last called; `None` if nothing has. After an
-    /// error the old settings stay. So they do where the new ones would leave something open that was closed: half a
-    /// file, in the moment it is written, must not do that.
-    pub fn read_again(&mut self) -> Option<Result<&WebSettings, WebFileError>> {
-        if self.files.are_unchanged() {
+    /// Looks whether anything has changed. To be called a second or so after the last time: a change counts once two
+    /// looks in a row have read the same bytes, so that a file which is still being written is neither followed nor
+    /// complained about. `None` if nothing has changed, or if it has and must be seen again.
+    ///
+    /// After an error the old settings stay. So they do where a restriction is gone in the new ones: that is what is
+    /// left of a file if the disk was full.
+    pub fn look_again(&mut self) -> Option<Result<WebChange<'_>, WebFileError>> {
+        let seen_before = self.seen_once.take();
+        if seen_before.is_none() && self.files.are_unchanged() {
             return None;
         }
         let mut files = Files::default();
-        let outcome = settings(&self.path, &mut files).and_then(|new| match self.settings.opened_by(&new) {
-            Some(what) => Err(Fault::new(what).in_file(&self.path)),
-            None => Ok(new),
-        });
+        let read = settings(&self.path, &mut files);
+        if !seen_before.is_some_and(|before| before.hold_the_same_as(&files)) {
+            self.seen_once = Some(files);
+            return None;
+        }
         // What was not looked at this time may be what has to change before it works again.
         files.add_all(&self.files);
         self.files = files;
-        Some(match outcome {
-            Ok(new) => {
-                self.settings = new;
-                Ok(&self.settings)
-            }
-            Err(error) => Err(error),
-        })
+        Some(read.and_then(|new| self.follow(new)))
     }
-}
 
-impl WebSettings {
-    /// What other settings would open that these have closed.
-    fn opened_by(&self, new: &Self) -> Option<&'static str> {
-        if self.tls.is_some() != new.tls.is_some() {
-            return Some("TLS cannot be switched on or off while the gateway runs; restart it");
+    fn follow(&mut self, new: WebSettings) -> Result<WebChange<'_>, WebFileError> {
+        if let Some(what) = change::removed(&self.settings, &new) {
+            return Err(Fault::new(what).in_file(&self.path));
         }
-        let verifies = |settings: &Self| settings.tls.as_ref().is_some_and(TlsConfig::verifies_clients);
-        let lost = |had: bool, has: bool| had && !has;
-        if lost(verifies(self), verifies(new)) {
-            return Some(
-                "the check of client certificates cannot be switched off while the gateway runs; restart it",
-            );
-        }
-        if lost(!self.access.users.is_empty(), !new.access.users.is_empty()) {
-            return Some("passwords cannot be switched off while the gateway runs; restart it");
-        }
-        lost(self.has_roles, new.has_roles)
-            .then_some("roles cannot be switched off while the gateway runs; restart it")
+        let opened = change::opened(&self.settings, &new);
+        self.settings = new;
+        Ok(WebChange { settings: &self.settings, opened })
     }
 }
 
@@ -177,5 +178,7 @@ fn parse(text: &str) -> Result<RawFile, Fault> {
     })
 }
 
+#[cfg(test)]
+mod reload_tests;
 #[cfg(test)]
 mod tests;

@@ -5,14 +5,14 @@ use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
 
-const HASH: &str = "$2y$04$.....................................................";
+pub(super) const HASH: &str = "$2y$04$.....................................................";
 
-fn directory() -> tempfile::TempDir {
+pub(super) fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
 /// Writes `web.yml`, `cert.pem` and `key.pem`, and reads them.
-fn read_in(directory: &Path, text: &str) -> Result<WebFile, String> {
+pub(super) fn read_in(directory: &Path, text: &str) -> Result<WebFile, String> {
     let key = KeyPair::generate().unwrap();
     let certificate =
         CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
@@ -29,7 +29,7 @@ fn read(text: &str) -> Result<WebSettings, String> {
     read_in(directory().path(), text).map(|file| file.settings)
 }
 
-const TLS: &str = "tls_server_config: {cert_file: cert.pem, key_file: key.pem";
+pub(super) const TLS: &str = "tls_server_config: {cert_file: cert.pem, key_file: key.pem";
 
 #[test]
 fn an_empty_file_closes_nothing() {
@@ -37,13 +37,67 @@ fn an_empty_file_closes_nothing() {
         "",
         "\n\n",
         "# nothing\n---\n",
-        "tls_server_config:\nbasic_auth_users:\n",
+        "tls_server_config:\nhttp_server_config:\nbasic_auth_users:\nrate_limit:\nopen_health:\n",
         "{}",
-        "tls_server_config: {}\n",
+        "tls_server_config: {}\nhttp_server_config: {}\nbasic_auth_users: {}\nrate_limit: {}\n",
     ] {
         let settings = read(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
         assert!(settings.tls.is_none() && settings.access.users.is_empty(), "{text:?}");
         assert!(settings.access.rate_limit.is_none() && settings.access.headers.is_empty(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_section_that_is_empty_and_protects_nothing_is_remarked() {
+    let remarks = |text: &str| read(text).unwrap_or_else(|error| panic!("{text}: {error}")).remarks;
+    assert_eq!(remarks("http_server_config:\nopen_health:\n"), [""; 0]);
+    assert_eq!(remarks("basic_auth_users: {a: HASH}\n"), [""; 0]);
+    for empty in ["", " {}", " ~"] {
+        let text =
+            format!("# TLS\ntls_server_config:{empty}\nbasic_auth_users:{empty}\nrate_limit:{empty}\n");
+        assert_eq!(
+            remarks(&text),
+            [
+                "web configuration file, line 2: tls_server_config is empty: TLS is off",
+                "web configuration file, line 3: basic_auth_users is empty: nobody is asked for a password",
+                "web configuration file, line 4: rate_limit is empty: there is no limit",
+            ],
+            "{text}"
+        );
+    }
+    for empty in ["", " []"] {
+        let verified = "client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert";
+        assert_eq!(
+            remarks(&format!("{TLS},\n {verified},\n client_allowed_sans:{empty}}}\n")),
+            ["web configuration file, line 3: tls_server_config.client_allowed_sans is empty: \
+              a certificate with any name will do"]
+        );
+    }
+}
+
+#[test]
+fn roles_and_jobs_that_are_empty_are_mistakes() {
+    for empty in ["", " {}", " ~"] {
+        for users in ["", "basic_auth_users: {a: HASH}\n"] {
+            let error = read(&format!("{users}roles:{empty}\n")).expect_err(empty);
+            assert!(
+                error.contains("roles: it is empty, so that nobody could do anything; name users"),
+                "{error}"
+            );
+        }
+    }
+    for empty in ["", " []", " ~"] {
+        let text =
+            format!("basic_auth_users: {{a: HASH}}\nroles:\n  a:\n    rights: [push]\n    jobs:{empty}\n");
+        let error = read(&text).expect_err(empty);
+        assert!(
+            error.starts_with("web.yml:5: roles.a.jobs: it is empty; name jobs, or leave it out"),
+            "{error}"
+        );
+    }
+    for empty in ["", " {}", " {rights: }"] {
+        let error = read(&format!("basic_auth_users: {{a: HASH}}\nroles:\n  a:{empty}\n")).expect_err(empty);
+        assert!(error.starts_with("web.yml:3: "), "{error}");
     }
 }
 
@@ -60,7 +114,7 @@ fn everything_is_read() {
          rate_limit:\n  interval: 1.5s\n  burst: 20\nopen_health: true\n"
     );
     let settings = read(&text).unwrap();
-    assert!(settings.tls.as_ref().is_some_and(TlsConfig::verifies_clients));
+    assert!(settings.tls.as_ref().is_some_and(|tls| tls.guards().client_auth.verifies()));
     let access = settings.access;
     assert_eq!(access.headers.len(), 2);
     assert_eq!(format!("{:?}", access.rate_limit), "Some(RateLimit { interval: 1.5s, burst: 20 })");
@@ -88,7 +142,7 @@ fn certificates_may_stand_in_the_file() {
     let text = format!("tls_server_config:\n  cert: |\n    {certificate}\n  key: |\n    {key}\n");
     fs::write(directory.path().join("inline.yml"), text).unwrap();
     let file = WebFile::read(&directory.path().join("inline.yml")).unwrap();
-    assert!(file.settings().tls.as_ref().is_some_and(|tls| !tls.verifies_clients()));
+    assert!(file.settings().tls.as_ref().is_some_and(|tls| !tls.guards().client_auth.verifies()));
 }
 
 #[test]
@@ -109,7 +163,7 @@ fn mistakes_name_line_and_key() {
             "basic_auth_users: {a: HASH}\nroles:\n  b: {rights: [push]}\n",
             "web.yml:3: roles.b: there is no such user",
         ),
-        ("roles: {}\n", "web.yml: roles: there are no users for them"),
+        ("roles: {a: {rights: [push]}}\n", "web.yml:1: roles.a: there is no such user in basic_auth_users"),
         ("basic_auth_users: {a: HASH}\nroles:\n  a: {}\n", "web.yml:3: "),
         (
             "basic_auth_users: {a: HASH}\nroles:\n  a: {rights: [write]}\n",
@@ -121,7 +175,7 @@ fn mistakes_name_line_and_key() {
         ),
         (
             "basic_auth_users: {a: HASH}\nroles:\n  a: {rights: [push], jobs: []}\n",
-            "web.yml:3: roles.a.jobs: the list is empty",
+            "web.yml:3: roles.a.jobs: it is empty; name jobs",
         ),
         (
             "basic_auth_users: {a: HASH}\nroles:\n  a: {rights: [read], jobs: [x]}\n",
@@ -213,65 +267,4 @@ fn deep_and_repeated_values_do_not_take_the_memory() {
     for text in [deep, bomb] {
         check_text(&text).unwrap_err();
     }
-}
-
-#[test]
-fn it_is_read_again_when_it_or_what_it_names_has_changed() {
-    let directory = directory();
-    let text = format!("{TLS}}}\nbasic_auth_users: {{a: HASH}}\n");
-    let mut file = read_in(directory.path(), &text).unwrap();
-    assert!(file.read_again().is_none());
-    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-    // Another certificate and key, the same file.
-    read_in(directory.path(), &text).unwrap();
-    assert!(file.read_again().expect("it has changed").is_ok());
-    assert!(file.read_again().is_none());
-
-    let key = fs::read_to_string(directory.path().join("key.pem")).unwrap();
-    write("key.pem", "");
-    let error = file.read_again().expect("it has changed").unwrap_err().to_string();
-    assert!(error.contains("key_file: there is no private key in it"), "{error}");
-    assert!(file.read_again().is_none(), "one error is enough");
-    assert!(file.settings().access.users.contains_key("a"));
-    write("key.pem", &key);
-    assert!(file.read_again().expect("it has changed").is_ok());
-
-    // A mistake in the file itself does not make it forget the others.
-    write("web.yml", "nonsense");
-    assert!(file.read_again().expect("it has changed").is_err());
-    write("web.yml", &text.replace("HASH", HASH).replace("key.pem", "new.key"));
-    assert!(file.read_again().expect("it has changed").is_err());
-    write("new.key", &key);
-    assert!(file.read_again().expect("what was missing is there").is_ok());
-}
-
-#[test]
-fn nothing_that_was_closed_is_opened_while_it_runs() {
-    let directory = directory();
-    let all = format!(
-        "{TLS}, client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert}}\n\
-         basic_auth_users: {{a: HASH}}\nroles: {{a: {{rights: [push]}}}}\n"
-    );
-    let mut file = read_in(directory.path(), &all).unwrap();
-    let lines: Vec<&str> = all.lines().collect();
-    let without_clients = format!("{TLS}}}\n{}\n{}\n", lines[1], lines[2]);
-    for (text, message) in [
-        (String::new(), "TLS cannot be switched on or off"),
-        (lines[1..].join("\n"), "TLS cannot be switched on or off"),
-        (without_clients, "client certificates cannot be switched off"),
-        (lines[0].to_owned(), "passwords cannot be switched off"),
-        (lines[..2].join("\n"), "roles cannot be switched off"),
-    ] {
-        fs::write(directory.path().join("web.yml"), text.replace("HASH", HASH)).unwrap();
-        let error = file.read_again().expect("it has changed").unwrap_err().to_string();
-        assert!(error.contains(message), "{text}: {error}");
-    }
-    let more = format!("{all}rate_limit: {{interval: 1s, burst: 1}}\n").replace("HASH", HASH);
-    fs::write(directory.path().join("web.yml"), more).unwrap();
-    assert!(file.read_again().expect("it has changed").unwrap().access.rate_limit.is_some());
-    // What was open may be closed.
-    let open = self::directory();
-    let mut file = read_in(open.path(), "").unwrap();
-    fs::write(open.path().join("web.yml"), format!("basic_auth_users: {{a: {HASH}}}\n")).unwrap();
-    assert!(!file.read_again().expect("it has changed").unwrap().access.users.is_empty());
 }

@@ -61,6 +61,12 @@ impl FromStr for JobPattern {
 }
 
 impl JobPattern {
+    /// Whether it matches every job that another pattern matches, as far as their texts tell: a star of the other one
+    /// can only fall to a star of this one.
+    fn covers(&self, other: &Self) -> bool {
+        self.matches(&other.0)
+    }
+
     fn matches(&self, job: &str) -> bool {
         let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
@@ -90,6 +96,28 @@ impl Role {
     /// Everything.
     pub fn all() -> Self {
         Self { rights: vec![Right::Push, Right::Read, Right::Admin], jobs: None }
+    }
+
+    /// What this role allows that another does not, in words that go on after a user's name.
+    pub fn beyond(&self, other: &Self) -> Vec<String> {
+        let mut more: Vec<_> = self
+            .rights
+            .iter()
+            .filter(|right| !other.rights.contains(right))
+            .map(|right| format!("gets the right {:?}", right.name()))
+            .collect();
+        if self.rights.contains(&Right::Push) && other.rights.contains(&Right::Push) {
+            match (&self.jobs, &other.jobs) {
+                (None, Some(_)) => more.push("may push to every job".to_owned()),
+                (Some(jobs), Some(before)) => more.extend(
+                    jobs.iter()
+                        .filter(|job| !before.iter().any(|before| before.covers(job)))
+                        .map(|job| format!("may push to the jobs {:?}", job.0)),
+                ),
+                (_, None) => {}
+            }
+        }
+        more
     }
 
     /// Lets a user's request through or says what is missing.
@@ -138,6 +166,32 @@ mod tests {
             }
         }
         assert_eq!("".parse::<JobPattern>(), Err(JobPatternError));
+    }
+
+    #[test]
+    fn what_a_role_allows_beyond_another_is_named() {
+        let role = |rights: &[Right], jobs: Option<&[&str]>| Role {
+            rights: rights.to_vec(),
+            jobs: jobs.map(|jobs| jobs.iter().map(|job| job.parse().unwrap()).collect()),
+        };
+        let push = |jobs| role(&[Right::Push], Some(jobs));
+        for (role, other, more) in [
+            (Role::all(), Role::all(), &[][..]),
+            (Role::default(), Role::all(), &[]),
+            (
+                Role::all(),
+                role(&[Right::Push], None),
+                &["gets the right \"read\"", "gets the right \"admin\""],
+            ),
+            (role(&[Right::Push], None), push(&["a"]), &["may push to every job"]),
+            (push(&["a"]), role(&[Right::Push], None), &[]),
+            (push(&["ci-a", "ci-*-b", "ci-*"]), push(&["x", "ci-*"]), &[]),
+            (push(&["ci-a", "c*"]), push(&["ci-*"]), &["may push to the jobs \"c*\""]),
+            (push(&["*"]), push(&["a*b", "a"]), &["may push to the jobs \"*\""]),
+            (push(&["a"]), Role::default(), &["gets the right \"push\""]),
+        ] {
+            assert_eq!(role.beyond(&other), more, "{role:?} {other:?}");
+        }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, version};
 
-use super::TlsConfig;
 use super::clients;
 use super::names::{CipherSuite, ClientAuth, Curve, TlsVersion};
+use super::{TlsConfig, TlsGuards};
 
 /// What can be set about TLS. Certificates and keys are the bytes of PEM files.
 #[derive(Clone)]
@@ -82,7 +82,8 @@ impl TlsOptions {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)
             .map_err(|error| TlsError::Nothing(error.to_string()))?;
-        let builder = match self.verifier(&provider)? {
+        let client_authorities = self.client_authorities()?;
+        let builder = match self.verifier(&provider, &client_authorities)? {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
@@ -99,7 +100,13 @@ impl TlsOptions {
         let protocols = [&b"h2"[..], b"http/1.1"];
         let spoken = if self.http2 { &protocols[..] } else { &protocols[1..] };
         server.alpn_protocols = spoken.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(TlsConfig { server: Arc::new(server), verifies_clients: self.client_auth.verifies() })
+        let guards = TlsGuards {
+            client_auth: self.client_auth,
+            client_authorities,
+            client_allowed_sans: self.client_allowed_sans.clone(),
+            min_version: *self.versions.start(),
+        };
+        Ok(TlsConfig { server: Arc::new(server), guards: Arc::new(guards) })
     }
 
     fn provider(&self) -> CryptoProvider {
@@ -118,6 +125,7 @@ impl TlsOptions {
     fn verifier(
         &self,
         provider: &Arc<CryptoProvider>,
+        authorities: &[CertificateDer<'static>],
     ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
         let unverified = |mandatory| clients::unverified(Arc::clone(provider), mandatory);
         Ok(match self.client_auth {
@@ -126,7 +134,7 @@ impl TlsOptions {
             ClientAuth::RequireAnyClientCert => Some(unverified(true)),
             ClientAuth::VerifyClientCertIfGiven | ClientAuth::RequireAndVerifyClientCert => {
                 let mandatory = self.client_auth == ClientAuth::RequireAndVerifyClientCert;
-                let roots = self.roots()?;
+                let roots = roots(authorities)?;
                 let sans = &self.client_allowed_sans;
                 let verifier = clients::verified(provider, roots, mandatory, sans);
                 Some(verifier.map_err(|error| TlsError::ClientCa(error.to_string()))?)
@@ -134,17 +142,23 @@ impl TlsOptions {
         })
     }
 
-    fn roots(&self) -> Result<RootCertStore, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in
-            certificates(self.client_ca.as_deref().unwrap_or_default()).map_err(TlsError::ClientCa)?
-        {
-            roots.add(certificate).map_err(|error| {
-                TlsError::ClientCa(format!("an authority's certificate is malformed: {error}"))
-            })?;
+    /// Those that are asked; none where certificates of clients are not verified.
+    fn client_authorities(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        if !self.client_auth.verifies() {
+            return Ok(Vec::new());
         }
-        Ok(roots)
+        certificates(self.client_ca.as_deref().unwrap_or_default()).map_err(TlsError::ClientCa)
     }
+}
+
+fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in authorities {
+        roots.add(certificate.clone()).map_err(|error| {
+            TlsError::ClientCa(format!("an authority's certificate is malformed: {error}"))
+        })?;
+    }
+    Ok(roots)
 }
 
 /// The certificates in a PEM file; at least one.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -31,13 +32,26 @@ const PLAIN_BYTES_MAX: u64 = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct TlsConfig {
     server: Arc<ServerConfig>,
-    verifies_clients: bool,
+    guards: Arc<TlsGuards>,
+}
+
+/// What turns clients away in a handshake.
+#[derive(Debug)]
+pub struct TlsGuards {
+    /// Whether and how clients show certificates.
+    pub client_auth: ClientAuth,
+    /// The certificates of the authorities that may sign those of clients; none where nothing is verified.
+    pub client_authorities: Vec<CertificateDer<'static>>,
+    /// Names of which a client's certificate must have one; all will do if there are none.
+    pub client_allowed_sans: Vec<String>,
+    /// The oldest version spoken.
+    pub min_version: TlsVersion,
 }
 
 impl TlsConfig {
-    /// Whether clients without a certificate of a known authority are turned away, or those with a wrong one.
-    pub fn verifies_clients(&self) -> bool {
-        self.verifies_clients
+    /// Whom it turns away.
+    pub fn guards(&self) -> &TlsGuards {
+        &self.guards
     }
 }
 

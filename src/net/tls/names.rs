@@ -124,6 +124,11 @@ pub enum ClientAuth {
 }
 
 impl ClientAuth {
+    /// Whether a client without a certificate is turned away.
+    pub fn requires(self) -> bool {
+        matches!(self, Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert)
+    }
+
     /// Whether certificates are checked against authorities.
     pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert)
