@@ -59,7 +59,7 @@ pub(super) struct Flags {
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct WebFlags {
     /// Address to listen on; may be given several times, or with commas. ':9091' means all interfaces,
-    /// `unix:///run/tallygate.sock` is a unix socket.
+    /// `unix:///run/tallygate/tallygate.sock` is a unix socket.
     #[arg(
         long = "web.listen-address",
         value_name = "ADDRESS",

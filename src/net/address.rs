@@ -57,7 +57,7 @@ pub enum ListenAddressError {
     #[error("'{0}' is neither an IP address nor a host name")]
     Host(String),
     /// A unix socket whose path depends on the working directory, or which names none.
-    #[error("'{0}' is not an absolute path, write for example 'unix:///run/tallygate.sock'")]
+    #[error("'{0}' is not an absolute path, write for example 'unix:///run/tallygate/tallygate.sock'")]
     RelativePath(String),
     /// A path that the system has no room for.
     #[error("the path of a unix socket has at most {UNIX_PATH_BYTES_MAX} bytes, '{0}' has more")]
