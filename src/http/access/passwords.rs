@@ -112,8 +112,8 @@ impl Decoys {
     }
 }
 
-/// What a password is compared with: the hash of the user that it is sent for, if there is one of that name, and a decoy
-/// of every other cost. For a stranger all are decoys. So all cost the same.
+/// What a password is compared with: the hash of the user that it is sent for, if there is one of that name, and a
+/// decoy of every other cost. For a stranger all are decoys. So all cost the same.
 #[derive(Clone)]
 pub(super) struct Compared {
     own: Option<PasswordHash>,
