@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::WebSettings;
 use crate::http::access::{RateLimit, Role, User};
-use crate::net::TlsGuards;
+use crate::net::{TlsConfig, TlsGuards};
 
 /// The restriction that is gone, and what to do about it.
 pub(super) fn removed(old: &WebSettings, new: &WebSettings) -> Option<String> {
@@ -69,7 +69,7 @@ pub(super) fn opened(old: &WebSettings, new: &WebSettings) -> Vec<String> {
 }
 
 fn guards(settings: &WebSettings) -> Option<&TlsGuards> {
-    settings.tls.as_ref().map(|tls| tls.guards())
+    settings.tls.as_ref().map(TlsConfig::guards)
 }
 
 fn opened_to_certificates(old: &TlsGuards, new: &TlsGuards) -> Vec<String> {

@@ -71,13 +71,22 @@ struct Fault {
 }
 
 impl Fault {
-    fn new(what: impl Into<String>) -> Self {
-        Self { line: None, what: what.into() }
+    fn new(what: impl AsRef<str>) -> Self {
+        Self::at(0, what)
     }
 
-    fn at(line: u64, what: impl Into<String>) -> Self {
-        // 0 stands for an unknown one.
-        Self { line: (line > 0).then_some(line), what: what.into() }
+    /// A fault in a line; 0 stands for an unknown one. What it quotes of the file is escaped where it would break the
+    /// line that it is shown in, or speak to a terminal.
+    fn at(line: u64, what: impl AsRef<str>) -> Self {
+        let mut shown = String::new();
+        for character in what.as_ref().chars() {
+            if character.is_control() {
+                shown.extend(character.escape_default());
+            } else {
+                shown.push(character);
+            }
+        }
+        Self { line: (line > 0).then_some(line), what: shown }
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn settings(raw: RawFile, read: &mut ReadNamed<'_>) -> Result<WebSett
         headers: headers::headers(&http)?,
     };
     let tls = tls::tls(&given(raw.tls_server_config), http.http2.unwrap_or(true), read)?;
-    Ok(WebSettings { tls, access, has_roles, remarks })
+    Ok(WebSettings { tls, access, remarks, has_roles })
 }
 
 /// What stands in a section; an empty one is as good as none, as with Prometheus's programs.
