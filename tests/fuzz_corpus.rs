@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../fuzz/checks/families.rs"]
+mod families;
 #[path = "../fuzz/checks/openmetrics_parser.rs"]
 mod openmetrics_parser;
 #[path = "../fuzz/checks/path_parser.rs"]

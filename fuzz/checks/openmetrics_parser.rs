@@ -3,22 +3,28 @@
 
 use std::collections::HashSet;
 
+use tallygate::exposition::ReadLimits;
 use tallygate::exposition::names::Escaping;
 use tallygate::exposition::openmetrics::{
     EOF, Extras, claimed_suffixes, family_name, parse_up_to, write_header, write_series,
 };
 use tallygate::model::{Families, Label, MetricType, NameScheme, Value};
 
+use crate::families::{self, FEW};
+
 /// Parses, writes, parses again and compares. Panics where they differ.
 pub(crate) fn check(body: &[u8]) {
-    let _ = parse_up_to(body, NameScheme::Legacy, 3);
-    let Ok(first) = parse_up_to(body, NameScheme::Utf8, usize::MAX) else { return };
+    let _ = parse_up_to(body, NameScheme::Legacy, FEW);
+    let Ok(first) = parse_up_to(body, NameScheme::Utf8, ReadLimits::NONE) else { return };
     check_structure(&first);
+    if let Ok(few) = parse_up_to(body, NameScheme::Utf8, FEW) {
+        families::check_limited(&few, &first);
+    }
     if is_written_otherwise(&first) {
         return;
     }
     let written = write(&first);
-    let second = parse_up_to(&written, NameScheme::Utf8, usize::MAX).unwrap_or_else(|error| {
+    let second = parse_up_to(&written, NameScheme::Utf8, ReadLimits::NONE).unwrap_or_else(|error| {
         panic!("{error} in what was written:\n{}", String::from_utf8_lossy(&written))
     });
     check_structure(&second);
@@ -28,20 +34,12 @@ pub(crate) fn check(body: &[u8]) {
 /// What the model promises of families.
 fn check_structure(families: &Families<'_>) {
     let mut names = HashSet::new();
-    for family in &families.families {
+    families::check(families, |family| {
         let stem = family_name(&family.name, family.metric_type);
         for suffix in std::iter::once(&"").chain(claimed_suffixes(family.metric_type)) {
             assert!(names.insert(format!("{stem}{suffix}")), "the name {stem}{suffix} is taken twice");
         }
-        assert!(!family.series.is_empty(), "the family {} is empty", family.name);
-        for series in &family.series {
-            let mut labels = HashSet::new();
-            for label in families.labels_of(series) {
-                assert!(labels.insert(label.name), "the label {} stands twice", label.name);
-            }
-            assert_eq!(family.metric_type, series.value.metric_type());
-        }
-    }
+    });
 }
 
 /// Whether a body says what is not written, or something else is written in its place: counts that are no whole

@@ -3,12 +3,23 @@
 
 use std::collections::HashSet;
 
+use tallygate::exposition::ReadLimits;
 use tallygate::exposition::text::{ParseError, parse_up_to, write_header, write_series};
 use tallygate::model::{Bucket, Families, Label, MetricType, NameScheme, Value};
 
+use crate::families::{self, FEW};
+
 /// Parses, writes, parses again and compares. Panics where they differ.
 pub(crate) fn check(body: &[u8]) {
-    let Ok(first) = parse(body) else { return };
+    let limited = parse_up_to(body, NameScheme::Utf8, FEW);
+    let Ok(first) = parse(body) else {
+        // What is read no further need not be right.
+        assert!(limited.is_err() || limited.is_ok_and(|few| few.series_count() > FEW.series_max));
+        return;
+    };
+    if let Ok(few) = limited {
+        families::check_limited(&few, &first);
+    }
     check_structure(&first);
     if derived_names_collide(&first) {
         return;
@@ -23,23 +34,15 @@ pub(crate) fn check(body: &[u8]) {
 }
 
 fn parse(body: &[u8]) -> Result<Families<'_>, ParseError> {
-    parse_up_to(body, NameScheme::Utf8, usize::MAX)
+    parse_up_to(body, NameScheme::Utf8, ReadLimits::NONE)
 }
 
 /// What the model promises of families.
 fn check_structure(families: &Families<'_>) {
     let mut names = HashSet::new();
-    for family in &families.families {
-        assert!(names.insert(&*family.name), "the family {} stands twice", family.name);
-        assert!(!family.series.is_empty(), "the family {} is empty", family.name);
-        for series in &family.series {
-            let mut labels = HashSet::new();
-            for label in families.labels_of(series) {
-                assert!(labels.insert(label.name), "the label {} stands twice", label.name);
-            }
-            assert_eq!(family.metric_type, series.value.metric_type());
-        }
-    }
+    families::check(families, |family| {
+        assert!(names.insert(family.name.to_string()), "the family {} stands twice", family.name);
+    });
 }
 
 /// Whether a family has the name of a line of another one: written one after the other they would mix. (A gateway

@@ -4,6 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../checks/families.rs"]
+mod families;
 #[path = "../checks/text_parser.rs"]
 mod text_parser;
 

@@ -207,7 +207,7 @@ pub(super) struct LimitFlags {
     #[arg(long = long(Limits::SERIES_PER_GROUP_FLAG), value_name = "N",
           default_value_t = Limits::default().series_per_group_max)]
     pub(super) series_per_group: usize,
-    /// Labels of a series, those of the path included.
+    /// Labels of a series, those of the path included; also of a sample, those without a value included.
     #[arg(long = long(Limits::LABELS_PER_SERIES_FLAG), value_name = "N",
           default_value_t = Limits::default().labels_per_series_max)]
     pub(super) labels_per_series: usize,

@@ -5,6 +5,7 @@
 //! elsewhere.
 
 mod label_template;
+mod limits;
 pub mod names;
 pub mod negotiation;
 pub mod number;
@@ -14,4 +15,5 @@ mod sample;
 pub mod text;
 
 pub use label_template::LabelTemplate;
+pub use limits::{ReadLimits, TooManyLabels, TooManyParts};
 pub use sample::Name;

@@ -178,6 +178,17 @@ impl Gateway {
         }
     }
 
+    /// Refuses a push of which not all was read, since it is over a limit, as [`Self::resolve`] refuses one that was.
+    pub fn refuse(&self, key: &GroupingKey, over: LimitExceeded) -> PushError {
+        let check = self.refuse_in_outage().map_err(PushError::from);
+        let check = check.and_then(|()| Ok(resolve::check_key(key, &self.shared.options.limits)?));
+        if let Err(error) = check {
+            return error;
+        }
+        self.record_failure(&Arc::new(key.clone()));
+        Rejection::Limit(over).into()
+    }
+
     /// Learns where the numbers of a push go, so that one which repeats it with other numbers need not be
     /// resolved again. In `places` each number is its own place among the numbers of the push: the first is 0,
     /// the next 1. `None` if the group does not have all of its series.

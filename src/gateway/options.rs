@@ -40,7 +40,8 @@ pub struct Limits {
     pub series_per_push_max: usize,
     /// Series in one group.
     pub series_per_group_max: usize,
-    /// Labels of a series, those of the grouping key included.
+    /// Labels of a series, those of the grouping key included; also of a sample as it was sent, those without a value
+    /// included.
     pub labels_per_series_max: usize,
     /// Bytes of a metric name or label name.
     pub name_bytes_max: usize,

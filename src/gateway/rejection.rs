@@ -3,6 +3,8 @@
 use crate::aggregation::ValueError;
 use crate::model::{GroupingKey, MetricType};
 
+use super::options::Limits;
+
 /// A push refused for what it says. It changed nothing but the group's `push_failure_time_seconds`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Rejection {
@@ -135,6 +137,15 @@ pub struct LimitExceeded {
     pub max: usize,
     /// The flag that sets the limit.
     pub flag: &'static str,
+}
+
+impl LimitExceeded {
+    /// A series of the metric, by its quoted name, has more labels than there may be; it is that of this line of the
+    /// body.
+    pub fn labels(metric: impl std::fmt::Display, line: u32, found: usize, max: usize) -> Self {
+        let what = format!("labels of metric {metric} (line {line})");
+        Self { what, found, max, flag: Limits::LABELS_PER_SERIES_FLAG }
+    }
 }
 
 /// Why a request was not carried out just now, through no fault of its own. It changed nothing.

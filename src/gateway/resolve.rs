@@ -262,7 +262,7 @@ impl<'r, 'b> Resolver<'r, 'b> {
             if label.name.starts_with("__") {
                 return Err(Rejection::LabelName {
                     family: family.name.to_string(),
-                    label: label.name.to_string(),
+                    label: excerpt(label.name),
                     line: series.line,
                 });
             }
@@ -387,7 +387,7 @@ fn is_push_time(name: &str) -> bool {
 fn refuse_timestamps(families: &Families<'_>) -> Result<(), Rejection> {
     for family in &families.families {
         if let Some(series) = family.series.iter().find(|series| series.has_timestamp) {
-            return Err(Rejection::Timestamp { family: family.name.to_string(), line: series.line });
+            return Err(Rejection::Timestamp { family: excerpt(&family.name), line: series.line });
         }
     }
     Ok(())
@@ -415,7 +415,7 @@ fn check_family(family: &MetricFamily<'_>, key: &GroupingKey, limits: &Limits) -
     let name = &*family.name;
     let line = family.series.first().map_or(0, |series| series.line);
     if super::RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-        return Err(Rejection::ReservedName { family: name.to_owned(), line });
+        return Err(Rejection::ReservedName { family: excerpt(name), line });
     }
     let what = || format!("bytes of the metric name \"{}\" (line {line})", excerpt(name));
     limited(what, name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;
@@ -450,9 +450,11 @@ fn check_labels(
     key_labels: usize,
     limits: &Limits,
 ) -> Result<(), Rejection> {
-    let count = labels.len() + key_labels;
-    let what = || format!("labels of metric \"{}\" (line {line})", family.name);
-    limited(what, count, limits.labels_per_series_max, Limits::LABELS_PER_SERIES_FLAG)?;
+    let (found, max) = (labels.len() + key_labels, limits.labels_per_series_max);
+    if found > max {
+        let metric = format_args!("\"{}\"", family.name);
+        return Err(Rejection::Limit(LimitExceeded::labels(metric, line, found, max)));
+    }
     for label in labels {
         let what = || format!("bytes of a label name of metric \"{}\" (line {line})", family.name);
         limited(what, label.name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;

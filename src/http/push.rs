@@ -20,8 +20,8 @@ use super::path::PushPath;
 use super::shared::Shared;
 use super::unsupported;
 use crate::exposition::negotiation::Format;
-use crate::exposition::{openmetrics, protobuf, text};
-use crate::gateway::{Effect, PushError, ResolvedPush, Submitted, Unavailable};
+use crate::exposition::{ReadLimits, openmetrics, protobuf, text};
+use crate::gateway::{Effect, LimitExceeded, PushError, ResolvedPush, Submitted, Unavailable};
 use crate::model::GroupingKey;
 
 /// How often a push is tried again whose group is deleted each time before it is merged.
@@ -108,11 +108,37 @@ fn resolve(
     format: Format,
     bytes: &[u8],
 ) -> Result<ResolvedPush, Error> {
-    let (names, series_max) = (shared.options.names, shared.gateway.limits().series_per_push_max);
-    let families = match format {
-        Format::Text => text::parse_up_to(bytes, names, series_max)?,
-        Format::OpenMetrics => openmetrics::parse_up_to(bytes, names, series_max)?,
-        Format::Protobuf => protobuf::parse_up_to(bytes, names, series_max)?,
+    let (names, limits) = (shared.options.names, shared.gateway.limits());
+    let limits = ReadLimits {
+        series_max: limits.series_per_push_max,
+        labels_max: limits.labels_per_series_max,
+        parts_max: ReadLimits::PARTS_MAX,
     };
+    let families = match format {
+        Format::Text => text::parse_up_to(bytes, names, limits).map_err(Error::from),
+        Format::OpenMetrics => openmetrics::parse_up_to(bytes, names, limits).map_err(Error::from),
+        Format::Protobuf => protobuf::parse_up_to(bytes, names, limits).map_err(Error::from),
+    };
+    let families = families.map_err(|error| match labels_over_limit(&error) {
+        Some(over) => shared.gateway.refuse(key, over).into(),
+        None => error,
+    })?;
     Ok(shared.gateway.resolve_as(effect, key, &families, bytes.len())?)
+}
+
+/// The limit on labels, if that is why a body was not read: the gateway's, which it would refuse the push for.
+fn labels_over_limit(error: &Error) -> Option<LimitExceeded> {
+    let (line, over) = match error {
+        Error::Parse(text::ParseError { line, kind: text::ParseErrorKind::TooManyLabels(over) })
+        | Error::ParseOpenMetrics(openmetrics::ParseError {
+            line,
+            kind: openmetrics::ParseErrorKind::TooManyLabels(over),
+        })
+        | Error::Protobuf(protobuf::ParseError {
+            place: protobuf::Place::Metric { number: line, .. },
+            kind: protobuf::ParseErrorKind::TooManyLabels(over),
+        }) => (*line, over),
+        _ => return None,
+    };
+    Some(LimitExceeded::labels(&over.metric, line, over.found, over.max))
 }

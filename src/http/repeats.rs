@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
+use crate::exposition::ReadLimits;
 use crate::exposition::text::{self, Template};
 use crate::gateway::{Effect, Gateway, PushError, Repeat, ResolvedPush};
 use crate::model::{GroupingKey, NameScheme};
@@ -117,7 +118,7 @@ impl<S: BuildHasher + Clone> Repeats<S> {
         let Some(template) = Template::of(body) else { return };
         let with_places = template.with_places();
         // The body was accepted, by whichever scheme.
-        let places = text::parse_up_to(&with_places, NameScheme::Utf8, usize::MAX);
+        let places = text::parse_up_to(&with_places, NameScheme::Utf8, ReadLimits::NONE);
         let Ok(places) = places else { return };
         let Some(repeat) = gateway.learn(key, &places) else { return };
         let template = Arc::downgrade(&self.shared(template));

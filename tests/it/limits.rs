@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::write::GzEncoder;
+use tallygate::exposition::protobuf;
 use tallygate::gateway::{Options, QueueLimits};
+use tallygate::model::{Label, MetricType, Value};
 use tallygate::storage::MemoryEngine;
 use tallygate::storage::testing::{Freezer, FrozenEngine};
 
@@ -229,4 +231,46 @@ fn what_is_unsupported_is_refused_and_not_ignored() {
     }
     assert_eq!(pushed(&gateway), "");
     assert_eq!(connection.post(PATH, "m 1\n").unwrap().status, 200);
+}
+
+#[test]
+fn of_a_million_labels_few_are_read_in_every_format() {
+    const PROTOBUF: &str =
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let gateway = Process::spawn(Process::command(&["--persistence.file="])).unwrap();
+    let names: Vec<String> = (0..1_000_000).map(|i| format!("l{i}")).collect();
+    let mut labels = String::new();
+    for name in &names {
+        write!(labels, "{name}=\"\",").unwrap();
+    }
+    let mut message = protobuf::header("m", None, MetricType::Gauge, None);
+    let pairs = names.iter().map(|name| Label { name, value: "" });
+    protobuf::write_metric(&mut message, "m", pairs, &Value::Gauge(1.0), &[], None);
+    let mut delimited = protobuf::length_prefix(message.len());
+    delimited.extend(message);
+    for (group, content_type, body, found) in [
+        ("t", "text/plain", format!("m{{{labels}}} 1\n").into_bytes(), 66),
+        ("o", "application/openmetrics-text", format!("m{{{labels}l=\"\"}} 1\n# EOF\n").into_bytes(), 66),
+        ("p", PROTOBUF, delimited, 65),
+    ] {
+        let length = body.len();
+        let mut connection = gateway.connect();
+        let head = format!(
+            "POST {PATH}/f/{group} HTTP/1.1\r\nHost: t\r\nContent-Length: {length}\r\nContent-Type: \
+             {content_type}\r\n\r\n"
+        );
+        connection.send([head.as_bytes(), &body].concat()).unwrap();
+        let reply = connection.reply().unwrap();
+        // As whoever counts afterwards would say it.
+        let text = format!(
+            "pushed metrics are invalid or inconsistent with existing metrics: labels of metric \"m\" (line 1): \
+             {found} is over the limit of 64; raise it with --limit.labels-per-series or push less\n"
+        );
+        assert_eq!((reply.status, reply.body.as_str()), (429, text.as_str()), "{content_type}");
+        let scrape = gateway.scrape();
+        let failed = scrape.lines().find(|line| {
+            line.starts_with("push_failure_time_seconds{") && line.contains(&format!("f=\"{group}\""))
+        });
+        assert!(failed.is_some_and(|line| !line.ends_with(" 0")), "{content_type}: {scrape}");
+    }
 }

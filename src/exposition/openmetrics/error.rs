@@ -3,6 +3,7 @@
 //! An error never holds more than a small part of the body.
 
 use crate::exposition::text::Excerpt;
+use crate::exposition::{TooManyLabels, TooManyParts};
 use crate::model::MetricType;
 
 use super::exemplar::CHARACTERS_MAX;
@@ -26,12 +27,18 @@ pub enum ParseErrorKind {
     /// Something is not text.
     #[error("the line is not valid UTF-8")]
     NotUtf8,
-    /// More metric families than there may be series.
-    #[error("the body declares more than {max} metric families")]
+    /// More metric families without a sample than there may be series.
+    #[error("the body declares more than {max} metric families without a sample")]
     TooManyFamilies {
         /// How many there may be.
         max: usize,
     },
+    /// More labels than a series may have.
+    #[error(transparent)]
+    TooManyLabels(#[from] TooManyLabels),
+    /// More buckets and the like than a body may have.
+    #[error(transparent)]
+    TooManyParts(#[from] TooManyParts),
     /// The body ends without `# EOF`.
     #[error("the body does not end with \"# EOF\"; it may be cut short")]
     NoEof,

@@ -82,11 +82,14 @@ impl<'a> Lexer<'a> {
     }
 
     /// What stands between braces, the opening one read, up to and with the closing one: labels, which are
-    /// appended to `labels`, and before them the metric's name if `has_name`. The name that was found.
+    /// appended to `labels`, and among them the metric's name if `may_have_name`. The name that was found.
+    ///
+    /// Where there are more than `labels_max`, one more is read and nothing behind it.
     pub(super) fn labels(
         &mut self,
         labels: &mut Vec<BorrowedLabel<'a>>,
         mut may_have_name: bool,
+        labels_max: usize,
     ) -> Result<Option<&'a str>, Failure> {
         let first = labels.len();
         let mut metric = None;
@@ -101,7 +104,7 @@ impl<'a> Lexer<'a> {
             } else {
                 labels.push(self.label()?);
             }
-            if self.take("}") {
+            if labels.len() - first > labels_max || self.take("}") {
                 break;
             }
             self.expect(",", "',' or '}' behind a label")?;

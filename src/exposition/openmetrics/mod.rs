@@ -9,6 +9,7 @@ mod exemplar;
 mod lexer;
 mod parse;
 mod series;
+mod taken;
 mod write;
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! Invariant: a body that is cut short anywhere is refused, since its `# EOF` is missing.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::hash::BuildHasher as _;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -13,7 +12,10 @@ use super::error::{ParseError, ParseErrorKind};
 use super::exemplar::{CHARACTERS_MAX, characters};
 use super::lexer::{Failure, Lexer, excerpt, unescape};
 use super::series::{OpenSeries, Part, Sample, suffixes};
+use super::taken::Taken;
 use super::write::{claimed_suffixes, has_unit};
+use crate::exposition::limits::{EXEMPLAR_PARTS, Parts};
+use crate::exposition::{ReadLimits, TooManyLabels};
 use crate::model::{
     BorrowedLabel, Exemplar, ExemplarPlace, Families, Label, LabelSet, MetricFamily, MetricType, NameScheme,
     Series,
@@ -22,14 +24,17 @@ use crate::model::{
 /// The last line, without its line feed.
 const EOF: &str = "# EOF";
 
-/// Reads a body whose names are judged by `scheme`, but no further than it takes to know that it holds more than
-/// `series_max` series: a result with more is incomplete, and to be refused for its size.
+/// Up to so many series a table that was used is cleared, which takes as long as it is large, and not made anew.
+const FEW_SERIES: usize = 256;
+
+/// Reads a body whose names are judged by `scheme`, as far as `limits` allow: a result with more series than they
+/// say is incomplete, and to be refused for its size.
 ///
 /// Not checked: whether names are reserved, whether counts make sense, whether timestamps are allowed; the latter
 /// are noted ([`Series::has_timestamp`]). `_created` samples are checked and dropped.
 ///
 /// The error is the first thing wrong with the body.
-pub fn parse_up_to(body: &[u8], scheme: NameScheme, series_max: usize) -> Result<Families<'_>, ParseError> {
+pub fn parse_up_to(body: &[u8], scheme: NameScheme, limits: ReadLimits) -> Result<Families<'_>, ParseError> {
     // Lines, labels and series are counted in 32 bits, and there is at most one line more than bytes.
     if body.len() >= u32::MAX as usize {
         return Err(ParseError { line: 1, kind: ParseErrorKind::TooLong });
@@ -39,7 +44,7 @@ pub fn parse_up_to(body: &[u8], scheme: NameScheme, series_max: usize) -> Result
         let line = 1 + index(memchr::memchr_iter(b'\n', before).count());
         ParseError { line, kind: ParseErrorKind::NotUtf8 }
     })?;
-    let mut parser = Parser::new(scheme, series_max);
+    let mut parser = Parser::new(scheme, limits);
     match parser.lines(text) {
         Ok(()) => Ok(parser.families),
         Err(kind) => Err(ParseError { line: parser.line, kind: *kind }),
@@ -48,12 +53,13 @@ pub fn parse_up_to(body: &[u8], scheme: NameScheme, series_max: usize) -> Result
 
 struct Parser<'a> {
     scheme: NameScheme,
-    series_max: usize,
+    limits: ReadLimits,
+    parts: Parts,
     families: Families<'a>,
     /// Series in all families that are whole.
     series: usize,
     /// The names that whole families have taken.
-    taken: HashSet<Cow<'a, str>>,
+    taken: Taken<'a>,
     /// Families begun, those without a sample included.
     begun: usize,
     family: Option<OpenFamily<'a>>,
@@ -88,13 +94,14 @@ impl OpenFamily<'_> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(scheme: NameScheme, series_max: usize) -> Self {
+    fn new(scheme: NameScheme, limits: ReadLimits) -> Self {
         Self {
             scheme,
-            series_max,
+            limits,
+            parts: Parts::new(limits),
             families: Families::default(),
             series: 0,
-            taken: HashSet::new(),
+            taken: Taken::default(),
             begun: 0,
             family: None,
             by_labels: HashTable::new(),
@@ -121,7 +128,7 @@ impl<'a> Parser<'a> {
                 Some(_) => self.sample(line)?,
             }
             let open = self.family.as_ref().map_or(0, |family| family.series.len());
-            if self.series + open > self.series_max {
+            if self.series + open > self.limits.series_max {
                 return self.close_family();
             }
             rest = behind;
@@ -179,9 +186,13 @@ impl<'a> Parser<'a> {
             return Err(ParseErrorKind::NameTaken(excerpt(name)).into());
         }
         // Families without a sample are dropped in the end, and until then they take room.
+        let max = self.limits.series_max;
         self.begun += 1;
-        if self.begun > self.series_max {
-            return Err(ParseErrorKind::TooManyFamilies { max: self.series_max }.into());
+        if self.begun > self.series.saturating_add(max) {
+            return Err(ParseErrorKind::TooManyFamilies { max }.into());
+        }
+        if self.by_labels.capacity() > FEW_SERIES {
+            self.by_labels = HashTable::new();
         }
         self.by_labels.clear();
         self.family = Some(OpenFamily {
@@ -209,13 +220,10 @@ impl<'a> Parser<'a> {
             let (unit, family) = (excerpt(unit), excerpt(family.name));
             return Err(ParseErrorKind::Unit { unit, metric_type, family }.into());
         }
-        let suffixes = claimed_suffixes(metric_type).iter();
-        let derived = suffixes.map(|suffix| Cow::Owned(format!("{}{suffix}", family.name)));
-        for name in std::iter::once(Cow::Borrowed(family.name)).chain(derived) {
-            if let Some(taken) = self.taken.replace(name) {
-                self.line = family.first_line;
-                return Err(ParseErrorKind::NameTaken(excerpt(&taken)).into());
-            }
+        if let Err(suffix) = self.taken.take(family.name, claimed_suffixes(metric_type)) {
+            self.line = family.first_line;
+            let name = excerpt(&format!("{}{suffix}", family.name));
+            return Err(ParseErrorKind::NameTaken(name).into());
         }
         if !family.series.is_empty() {
             self.series += family.series.len();
@@ -252,8 +260,15 @@ impl<'a> Parser<'a> {
         let mut lexer = Lexer::new(line, self.scheme);
         let first_label = self.families.labels.len();
         let name = if line.starts_with('{') { None } else { Some(lexer.metric_name()?) };
-        let inner =
-            if lexer.take("{") { lexer.labels(&mut self.families.labels, name.is_none())? } else { None };
+        let inner = if lexer.take("{") {
+            // One of them may be the sample's own, which does not count.
+            let max = self.limits.labels_max.saturating_add(1);
+            let inner = lexer.labels(&mut self.families.labels, name.is_none(), max)?;
+            self.check_label_count(name.or(inner), first_label, max)?;
+            inner
+        } else {
+            None
+        };
         let name = name.or(inner).ok_or(ParseErrorKind::NoMetricName)?;
         let value = lexer.value()?;
         let has_timestamp = !lexer.rest().is_empty() && !lexer.rest().starts_with(" #");
@@ -263,6 +278,9 @@ impl<'a> Parser<'a> {
         let exemplar = if lexer.rest().is_empty() { None } else { Some(exemplar(&mut lexer)?) };
         let part = self.part(name)?;
         let own_label = self.take_own_label(part, name, first_label)?;
+        self.check_label_count(Some(name), first_label, self.limits.labels_max)?;
+        let parts = part.parts() + if exemplar.is_some() { EXEMPLAR_PARTS } else { 0 };
+        self.parts.spend(parts).map_err(ParseErrorKind::from)?;
         let sample = Sample { part, name, value, own_label: own_label.as_deref(), exemplar, has_timestamp };
         self.series_at(first_label, name)?.add(sample)
     }
@@ -286,6 +304,29 @@ impl<'a> Parser<'a> {
         }
         self.begin_family(name)?;
         Ok(Part::Value)
+    }
+
+    /// Checks that the sample whose labels begin at `first_label` has no more than `max` of them so far.
+    fn check_label_count(&self, name: Option<&str>, first_label: usize, max: usize) -> Result<(), Failure> {
+        let found = self.families.labels.len() - first_label;
+        if found <= max {
+            return Ok(());
+        }
+        let metric = excerpt(name.map_or("", |name| self.metric_of(name)));
+        let over = TooManyLabels { metric, found, max: self.limits.labels_max };
+        Err(ParseErrorKind::from(over).into())
+    }
+
+    /// The metric, by its name in text 0.0.4, that a sample of this name belongs to.
+    fn metric_of<'n>(&'n self, sample: &'n str) -> &'n str {
+        let part =
+            |family: &OpenFamily<'_>| Part::of(family.metric_type(), sample.strip_prefix(family.name)?);
+        match &self.family {
+            Some(family) if part(family).is_some_and(|part| part != Part::Value) => {
+                family.model_name.unwrap_or(family.name)
+            }
+            _ => sample,
+        }
     }
 
     /// Takes the label out of a sample that tells it from others of its series.
@@ -351,7 +392,8 @@ impl<'a> Parser<'a> {
 fn exemplar(lexer: &mut Lexer<'_>) -> Result<Exemplar, Failure> {
     lexer.expect(" # {", "the end of the line or an exemplar, ' # {...} value'")?;
     let mut labels = Vec::new();
-    lexer.labels(&mut labels, false)?;
+    // Each has a character at least, so that more are refused below.
+    lexer.labels(&mut labels, false, CHARACTERS_MAX)?;
     let found = characters(labels.iter().map(|label| Label { name: label.name, value: &label.value }));
     if found > CHARACTERS_MAX {
         return Err(ParseErrorKind::ExemplarLabels { found }.into());

@@ -1,10 +1,14 @@
 //! One series, put together from its samples, which stand one behind the other.
 
 use std::collections::HashSet;
+use std::hash::BuildHasher as _;
 use std::ops::Range;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::error::ParseErrorKind;
 use super::lexer::{Failure, excerpt};
+use crate::exposition::limits::STATE_PARTS;
 use crate::exposition::number;
 use crate::model::{
     Bucket, Exemplar, ExemplarPlace, Histogram, MetricType, Quantile, Series, StateSet, Summary, Value,
@@ -51,6 +55,15 @@ impl Part {
         Some(part)
     }
 
+    /// How many of the parts that a body may have such a sample is.
+    pub(super) fn parts(self) -> usize {
+        match self {
+            Self::Bucket | Self::Quantile => 1,
+            Self::State => STATE_PARTS,
+            Self::Value | Self::Sum | Self::Count | Self::Created => 0,
+        }
+    }
+
     /// The label of a sample that tells it from others of its series, for a family of this name.
     pub(super) fn own_label(self, family: &str) -> Option<&str> {
         match self {
@@ -95,9 +108,31 @@ pub(super) struct OpenSeries {
     /// Whether the sample that is the whole value of a simple type was there.
     has_value: bool,
     has_created: bool,
-    /// The states and quantiles that were there: there may be many.
-    states: HashSet<Box<str>>,
+    /// The states that were there, by their places in the set, and the quantiles: there may be many.
+    states: Seen,
     quantiles: HashSet<u64>,
+}
+
+/// Which states of a set were there.
+#[derive(Default)]
+struct Seen {
+    /// Their places.
+    places: HashTable<usize>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Seen {
+    /// Whether the state is none of those in `states` that were noted; it is noted as the next one of them.
+    fn insert(&mut self, states: &[(Box<str>, bool)], state: &str) -> bool {
+        let hash = self.hasher.hash_one(state);
+        if self.places.find(hash, |&place| *states[place].0 == *state).is_some() {
+            return false;
+        }
+        let hash_at =
+            |&place: &usize| states.get(place).map_or(hash, |(own, _)| self.hasher.hash_one(&**own));
+        self.places.insert_unique(hash, states.len(), hash_at);
+        true
+    }
 }
 
 impl OpenSeries {
@@ -121,7 +156,7 @@ impl OpenSeries {
             value,
             has_value: false,
             has_created: false,
-            states: HashSet::new(),
+            states: Seen::default(),
             quantiles: HashSet::new(),
         }
     }
@@ -246,16 +281,12 @@ fn add_to_summary(
     }
 }
 
-fn add_to_state_set(
-    set: &mut StateSet,
-    seen: &mut HashSet<Box<str>>,
-    sample: &Sample<'_>,
-) -> Result<(), Failure> {
+fn add_to_state_set(set: &mut StateSet, seen: &mut Seen, sample: &Sample<'_>) -> Result<(), Failure> {
     if sample.value != 0.0 && sample.value != 1.0 {
         return Err(ParseErrorKind::StateValue(excerpt(sample.name)).into());
     }
     let state = sample.own_label.unwrap_or_default();
-    once(!seen.insert(state.into()), sample)?;
+    once(!seen.insert(&set.states, state), sample)?;
     set.states.push((state.into(), sample.value == 1.0));
     Ok(())
 }

@@ -7,12 +7,13 @@ mod reading;
 mod refusing;
 mod writing;
 
+use crate::exposition::ReadLimits;
 use crate::model::{Families, Label, NameScheme};
 
 use super::{EOF, Extras, ParseError, family_name, parse_up_to, write_header, write_series};
 
 fn parse(body: &str) -> Result<Families<'_>, ParseError> {
-    parse_up_to(body.as_bytes(), NameScheme::Legacy, usize::MAX)
+    parse_up_to(body.as_bytes(), NameScheme::Legacy, ReadLimits::NONE)
 }
 
 /// A body of these lines.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::exposition::{TooManyLabels, TooManyParts};
 use crate::model::MetricType;
 
 use super::wire::Malformed;
@@ -156,10 +157,24 @@ pub enum ParseErrorKind {
         /// How many it may take.
         max: usize,
     },
-    /// The body has more buckets and the like than are read.
-    #[error("the body has more than {max} buckets, quantiles and exemplars; push less at once")]
-    TooManyParts {
-        /// How many it may have.
+    /// More labels than a series may have.
+    #[error(transparent)]
+    TooManyLabels(#[from] TooManyLabels),
+    /// More buckets and the like than a body may have.
+    #[error(transparent)]
+    TooManyParts(#[from] TooManyParts),
+    /// More metric families without a metric than there may be series.
+    #[error("the body declares more than {max} metric families without a metric")]
+    TooManyFamilies {
+        /// How many there may be.
+        max: usize,
+    },
+    /// More metrics than there may be series, most of them in families that a later one of their name replaces.
+    #[error(
+        "the body has more than {max} metrics, those of families that stand twice included; send each family once"
+    )]
+    TooManyReplaced {
+        /// How many there may be.
         max: usize,
     },
     /// A timestamp whose nanoseconds are not those of one second.

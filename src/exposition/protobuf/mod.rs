@@ -22,7 +22,7 @@ mod tests;
 
 pub use error::{ParseError, ParseErrorKind, Place};
 pub use parse::{parse, parse_up_to};
-pub use write::{header, length_prefix, write_metric};
+pub use write::{header, length_prefix, write_families, write_metric};
 
 /// The media type, with its parameters, of bodies and answers in this format.
 pub const CONTENT_TYPE: &str =

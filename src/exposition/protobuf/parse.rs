@@ -1,19 +1,22 @@
 //! Reading a body: its messages, their metrics and the labels of these.
 //!
 //! Names and label values are read where they stand, so that they borrow from the body and a body with too many
-//! series is not read to its end. What is bounded besides: the bytes of one value, and the buckets, quantiles
-//! and exemplars of all of them (`value`); the depth of what is unknown (`wire`).
+//! series or labels is not read to its end. What is bounded besides: the bytes of one value, and the buckets,
+//! quantiles and exemplars of all of them (`value`); the depth of what is unknown (`wire`).
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
+use crate::exposition::limits::Parts;
+use crate::exposition::text::Excerpt;
+use crate::exposition::{ReadLimits, TooManyLabels};
 use crate::model::{BorrowedLabel, Exemplar, Families, MetricFamily, MetricType, NameScheme, Series, Value};
 
 use super::error::{Failure, ParseError, ParseErrorKind, Place, excerpt};
 use super::label;
 use super::messages::{family, label_pair, metric};
-use super::value::{self, Budget, Slot};
+use super::value::{self, Slot};
 use super::wire::{self, Fields, Malformed, NoVarint};
 
 /// Up to so many labels are compared with each other one by one, more by hash.
@@ -32,13 +35,13 @@ const FEW_LABELS: usize = 16;
 ///
 /// The error is the first thing wrong with the body.
 pub fn parse(body: &[u8], scheme: NameScheme) -> Result<Families<'_>, ParseError> {
-    parse_up_to(body, scheme, usize::MAX)
+    parse_up_to(body, scheme, ReadLimits::NONE)
 }
 
-/// Reads a body like [`parse`], but no further than it takes to know that it holds more than `series_max`
-/// series: a result with more is incomplete, and to be refused for its size.
-pub fn parse_up_to(body: &[u8], scheme: NameScheme, series_max: usize) -> Result<Families<'_>, ParseError> {
-    let mut parser = Parser { scheme, series_max, ..Parser::default() };
+/// Reads a body like [`parse`], as far as `limits` allow: a result with more series than they say is incomplete,
+/// and to be refused for its size.
+pub fn parse_up_to(body: &[u8], scheme: NameScheme, limits: ReadLimits) -> Result<Families<'_>, ParseError> {
+    let mut parser = Parser::new(scheme, limits);
     let in_message = |number, kind| ParseError { place: Place::Message { number }, kind };
     // Labels and metrics are counted in 32 bits, and there are at most as many as bytes.
     if body.len() >= u32::MAX as usize {
@@ -46,7 +49,7 @@ pub fn parse_up_to(body: &[u8], scheme: NameScheme, series_max: usize) -> Result
     }
     let mut rest = body;
     let mut number = 0;
-    while !rest.is_empty() && parser.series <= series_max {
+    while !rest.is_empty() && parser.series <= limits.series_max {
         number += 1;
         let message = delimited(&mut rest).map_err(|kind| in_message(number, kind))?;
         parser.family(number, message)?;
@@ -108,10 +111,9 @@ impl<'a> Head<'a> {
 }
 
 /// The families of a body, as far as it has been read.
-#[derive(Default)]
 struct Parser<'a> {
     scheme: NameScheme,
-    series_max: usize,
+    limits: ReadLimits,
     families: Vec<MetricFamily<'a>>,
     /// Where in `families` the family of a name is.
     places: HashMap<&'a str, usize>,
@@ -122,10 +124,24 @@ struct Parser<'a> {
     metrics: u32,
     /// Series in all families.
     series: usize,
-    budget: Budget,
+    parts: Parts,
 }
 
 impl<'a> Parser<'a> {
+    fn new(scheme: NameScheme, limits: ReadLimits) -> Self {
+        Self {
+            scheme,
+            limits,
+            families: Vec::new(),
+            places: HashMap::new(),
+            labels: Vec::new(),
+            label_names: HashSet::new(),
+            metrics: 0,
+            series: 0,
+            parts: Parts::new(limits),
+        }
+    }
+
     fn finish(mut self) -> Families<'a> {
         self.families.retain(|family| !family.series.is_empty());
         Families { families: self.families, labels: self.labels }
@@ -150,14 +166,23 @@ impl<'a> Parser<'a> {
             None => self.families.push(family),
         }
         let mut fields = Fields(message);
+        let max = self.limits.series_max;
         while let Some((number, field)) = fields.advance().map_err(|malformed| named(malformed.into()))? {
             if number == family::METRIC {
                 let bytes = field.bytes().map_err(|malformed| named(malformed.into()))?;
                 self.metric(place, bytes)?;
-                if self.series > self.series_max {
-                    break;
+                if self.series > max {
+                    return Ok(());
+                }
+                // The labels of what was replaced are still there.
+                if self.metrics as usize > max {
+                    return Err(named(ParseErrorKind::TooManyReplaced { max }));
                 }
             }
+        }
+        // Families without a metric are dropped in the end, and until then they take room.
+        if self.families.len() > self.series.saturating_add(max) {
+            return Err(named(ParseErrorKind::TooManyFamilies { max }));
         }
         Ok(())
     }
@@ -166,7 +191,7 @@ impl<'a> Parser<'a> {
     fn metric(&mut self, place: usize, message: &'a [u8]) -> Result<(), ParseError> {
         self.metrics += 1;
         let first_label = self.labels.len();
-        match self.series(self.families[place].metric_type, message, first_label) {
+        match self.series(place, message, first_label) {
             Ok(series) => {
                 self.families[place].series.push(series);
                 self.series += 1;
@@ -183,18 +208,17 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn series(
-        &mut self,
-        metric_type: MetricType,
-        message: &'a [u8],
-        first_label: usize,
-    ) -> Result<Series, Failure> {
+    fn series(&mut self, place: usize, message: &'a [u8], first_label: usize) -> Result<Series, Failure> {
+        let metric_type = self.families[place].metric_type;
         let mut held: Option<(Slot, &'a [u8])> = None;
         let mut has_timestamp = false;
         let mut fields = Fields(message);
         while let Some((number, field)) = fields.advance()? {
             match number {
-                metric::LABEL => self.label(field.bytes()?, metric_type, first_label)?,
+                metric::LABEL => {
+                    self.label(field.bytes()?, metric_type, first_label)?;
+                    self.check_label_count(place, first_label)?;
+                }
                 metric::TIMESTAMP_MS => {
                     field.varint()?;
                     has_timestamp = true;
@@ -225,7 +249,7 @@ impl<'a> Parser<'a> {
         held: Option<(Slot, &'a [u8])>,
         metric_type: MetricType,
     ) -> Result<(Value, Vec<Exemplar>), Failure> {
-        value::read(held, metric_type, self.scheme, &mut self.budget)
+        value::read(held, metric_type, self.scheme, &mut self.parts)
     }
 
     /// Reads a label of the metric whose labels begin at `first_label`.
@@ -255,6 +279,16 @@ impl<'a> Parser<'a> {
         let value = Cow::Borrowed(label::value(value)?);
         self.labels.push(BorrowedLabel { name, value });
         Ok(())
+    }
+
+    /// Checks that the metric whose labels begin at `first_label` has no more of them than it may.
+    fn check_label_count(&self, place: usize, first_label: usize) -> Result<(), Failure> {
+        let (found, max) = (self.labels.len() - first_label, self.limits.labels_max);
+        if found <= max {
+            return Ok(());
+        }
+        let metric = Excerpt::new(self.families[place].name.as_bytes());
+        Err(ParseErrorKind::from(TooManyLabels { metric, found, max }).into())
     }
 
     /// Whether the metric whose labels begin at `first_label` has no label of this name yet.

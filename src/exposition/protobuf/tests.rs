@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::messages::{Counter, Gauge, Histogram, LabelPair, Summary, Untyped};
 use super::*;
-use crate::model::{Families, Label, NameScheme, Value};
+use crate::model::{Families, NameScheme, Value};
 
 /// `Metric` of the published schema, as prost would have it: what our own reading and writing is held to.
 #[derive(Clone, PartialEq, Message)]
@@ -88,24 +88,6 @@ fn read(body: &[u8]) -> Families<'_> {
     parse(body, NameScheme::Legacy).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Everything there is, written as a scrape would.
-fn written(families: &Families<'_>) -> Vec<u8> {
-    let mut body = Vec::new();
-    for family in &families.families {
-        let mut message =
-            header(&family.name, family.help.as_deref(), family.metric_type, family.unit.as_deref());
-        for series in &family.series {
-            let labels = families.labels_of(series).iter();
-            let labels = labels.map(|label| Label { name: label.name, value: &label.value });
-            let exemplars = series.exemplars.as_ref().map_or(&[][..], |exemplars| exemplars);
-            write_metric(&mut message, &family.name, labels, &series.value, exemplars, None);
-        }
-        body.extend(length_prefix(message.len()));
-        body.extend(message);
-    }
-    body
-}
-
 /// Everything that is told, a line for each series, in a form that can be compared whatever numbers there are.
 /// A count that is missing is that of the bucket `+Inf`, as it is when it is written, and exemplars of buckets
 /// that cannot be told apart are left out.
@@ -127,7 +109,10 @@ fn shown(families: &Families<'_>) -> Vec<String> {
                 let mut bounds: Vec<f64> =
                     histogram.buckets.iter().map(|bucket| bucket.upper_bound + 0.0).collect();
                 bounds.sort_by(f64::total_cmp);
-                exemplars = exemplars.filter(|_| bounds.is_sorted_by(|one, next| one < next));
+                // A bound that is no number is not even its own.
+                let are_told_apart =
+                    bounds.is_sorted_by(|one, next| one < next) && bounds.iter().all(|bound| !bound.is_nan());
+                exemplars = exemplars.filter(|_| are_told_apart);
             }
             lines.push(format!("{line}{value:?} {exemplars:?}"));
         }

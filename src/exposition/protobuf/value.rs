@@ -2,6 +2,7 @@
 
 use prost::Message;
 
+use crate::exposition::limits::{EXEMPLAR_PARTS, Parts};
 use crate::model::{Exemplar, ExemplarPlace, MetricType, NameScheme, Quantile, Summary, Value};
 
 use super::error::{Failure, ParseErrorKind};
@@ -10,13 +11,6 @@ use super::{exemplar, histogram, number};
 
 /// The bytes that the message of one value may take. Decoding makes up to 28 times as much of it for a moment.
 pub(super) const VALUE_BYTES_MAX: usize = 1 << 20;
-
-/// The buckets, quantiles and exemplars that a body may have: what is kept of them is bounded by this and not
-/// by the bytes that claim them, of which one can be enough for a bucket.
-const PARTS_MAX: usize = 8 << 20;
-
-/// How many parts an exemplar counts as, by what it takes.
-const EXEMPLAR_PARTS: usize = 8;
 
 /// A field of a metric that holds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,29 +91,13 @@ fn type_name(metric_type: MetricType) -> &'static str {
     }
 }
 
-/// How many buckets, quantiles and exemplars a body may still have.
-#[derive(Debug)]
-pub(super) struct Budget(usize);
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self(PARTS_MAX)
-    }
-}
-
-impl Budget {
-    fn spend(&mut self, parts: usize) -> Result<(), Failure> {
-        self.0 = self.0.checked_sub(parts).ok_or(ParseErrorKind::TooManyParts { max: PARTS_MAX })?;
-        Ok(())
-    }
-}
-
-/// What a metric of a family of this type holds.
+/// What a metric of a family of this type holds. Its parts are taken from those `left`: of a bucket one byte on the
+/// wire can be enough, so it is not the bytes that bound what is kept.
 pub(super) fn read(
     held: Option<(Slot, &[u8])>,
     metric_type: MetricType,
     scheme: NameScheme,
-    budget: &mut Budget,
+    left: &mut Parts,
 ) -> Result<(Value, Vec<Exemplar>), Failure> {
     let expected = type_name(metric_type);
     let (slot, bytes) = held.ok_or(ParseErrorKind::NoValue { expected })?;
@@ -155,7 +133,8 @@ pub(super) fn read(
             (value, exemplars)
         }
     };
-    budget.spend(parts(&value) + EXEMPLAR_PARTS * exemplars.len())?;
+    let parts = parts(&value) + EXEMPLAR_PARTS * exemplars.len();
+    left.spend(parts).map_err(ParseErrorKind::from)?;
     Ok((value, exemplars))
 }
 
@@ -192,6 +171,7 @@ fn parts(value: &Value) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exposition::{ReadLimits, TooManyParts};
 
     #[test]
     fn a_body_has_so_many_buckets_quantiles_and_exemplars_and_no_more() {
@@ -200,15 +180,16 @@ mod tests {
         let exemplar = Some(messages::Exemplar::default());
         let counter = messages::Counter { exemplar, ..Default::default() };
         let (summary, counter) = (summary.encode_to_vec(), counter.encode_to_vec());
-        let mut budget = Budget(3 + EXEMPLAR_PARTS);
+        let max = 3 + EXEMPLAR_PARTS;
+        let mut left = Parts::new(ReadLimits { parts_max: max, ..ReadLimits::NONE });
         let mut read = |slot, bytes: &[u8], metric_type| {
-            super::read(Some((slot, bytes)), metric_type, NameScheme::Legacy, &mut budget).map(|_| ())
+            super::read(Some((slot, bytes)), metric_type, NameScheme::Legacy, &mut left).map(|_| ())
         };
         assert_eq!(read(Slot::Summary, &summary, MetricType::Summary), Ok(()));
         assert_eq!(read(Slot::Counter, &counter, MetricType::Counter), Ok(()));
         assert_eq!(read(Slot::Counter, &[], MetricType::Counter), Ok(()), "which takes nothing");
         let error = read(Slot::Summary, &summary, MetricType::Summary).unwrap_err();
-        assert_eq!(*error, ParseErrorKind::TooManyParts { max: PARTS_MAX });
+        assert_eq!(*error, ParseErrorKind::TooManyParts(TooManyParts { max }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! The order is the caller's.
 
-use crate::model::{Exemplar, ExemplarPlace, Label, MetricType, Stamp, StateSet, Value};
+use crate::model::{Exemplar, ExemplarPlace, Families, Label, MetricType, Stamp, StateSet, Value};
 
 use super::messages::{Counter, Gauge, Quantile, Summary, Untyped, family, label_pair, metric};
 use super::wire::{write_message, write_nested, write_number, write_text, write_varint};
@@ -30,6 +30,24 @@ pub fn length_prefix(bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
     write_varint(&mut out, bytes as u64);
     out
+}
+
+/// A whole body: the families with their series, as a client pushes them.
+pub fn write_families(families: &Families<'_>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for family in &families.families {
+        let mut message =
+            header(&family.name, family.help.as_deref(), family.metric_type, family.unit.as_deref());
+        for series in &family.series {
+            let labels = families.labels_of(series).iter();
+            let labels = labels.map(|label| Label { name: label.name, value: &label.value });
+            let exemplars = series.exemplars.as_ref().map_or(&[][..], |exemplars| exemplars);
+            write_metric(&mut message, &family.name, labels, &series.value, exemplars, None);
+        }
+        body.extend(length_prefix(message.len()));
+        body.extend(message);
+    }
+    body
 }
 
 /// Appends a series of the family `name` as a field `metric` of its message, its labels in the order given. A

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::quote;
+use crate::exposition::{TooManyLabels, TooManyParts};
 
 /// A body that is not text format 0.0.4.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,12 +27,18 @@ pub enum ParseErrorKind {
     /// The body is longer than can be counted in 32 bits.
     #[error("the body is longer than 4 GiB")]
     TooLong,
-    /// More metric names than there may be series.
-    #[error("the body declares more than {max} metric names")]
+    /// More metric names without a sample than there may be series.
+    #[error("the body declares more than {max} metric names without a sample")]
     TooManyNames {
         /// How many there may be.
         max: usize,
     },
+    /// More labels than a series may have.
+    #[error(transparent)]
+    TooManyLabels(#[from] TooManyLabels),
+    /// More buckets and quantiles than a body may have.
+    #[error(transparent)]
+    TooManyParts(#[from] TooManyParts),
     /// There is no metric name where one must be.
     #[error("invalid metric name")]
     NoMetricName,

@@ -3,7 +3,8 @@
 //! A line is read once from left to right, and the first thing wrong with it is the error. Names in quotes are
 //! judged by the scheme that is asked for, all others are legacy names.
 
-use crate::exposition::number;
+use crate::exposition::limits::Parts;
+use crate::exposition::{ReadLimits, TooManyLabels, number};
 use crate::model::{BorrowedLabel, Families, MetricType, NameScheme};
 
 use super::collect::{Collector, Line, Target};
@@ -22,12 +23,12 @@ const METRIC_NAME_LABEL: &str = "__name__";
 ///
 /// The error is the first thing wrong with the body. Names are legacy names.
 pub fn parse(body: &[u8]) -> Result<Families<'_>, ParseError> {
-    parse_up_to(body, NameScheme::Legacy, usize::MAX)
+    parse_up_to(body, NameScheme::Legacy, ReadLimits::NONE)
 }
 
-/// Reads a body like [`parse`], whose names are judged by `scheme`, but no further than it takes to know that it
-/// holds more than `series_max` series: a result with more is incomplete, and to be refused for its size.
-pub fn parse_up_to(body: &[u8], scheme: NameScheme, series_max: usize) -> Result<Families<'_>, ParseError> {
+/// Reads a body like [`parse`], whose names are judged by `scheme`, as far as `limits` allow: a result with more
+/// series than they say is incomplete, and to be refused for its size.
+pub fn parse_up_to(body: &[u8], scheme: NameScheme, limits: ReadLimits) -> Result<Families<'_>, ParseError> {
     // Lines, labels and series are counted in 32 bits, and there is at most one line more than bytes.
     if body.len() >= u32::MAX as usize {
         return Err(ParseError { line: 1, kind: ParseErrorKind::TooLong });
@@ -38,7 +39,8 @@ pub fn parse_up_to(body: &[u8], scheme: NameScheme, series_max: usize) -> Result
         line: 1,
         template: None,
         scheme,
-        series_max,
+        limits,
+        parts: Parts::new(limits),
     };
     match parser.lines() {
         Ok(()) => Ok(parser.collector.finish()),
@@ -55,7 +57,8 @@ struct Parser<'a> {
     /// with the bound's opening quote, and where the sample belonged.
     template: Option<(&'a [u8], Target)>,
     scheme: NameScheme,
-    series_max: usize,
+    limits: ReadLimits,
+    parts: Parts,
 }
 
 /// What was found in place of a label name.
@@ -79,12 +82,13 @@ impl<'a> Parser<'a> {
                 b'#' => self.comment()?,
                 _ => self.sample()?,
             }
-            if self.collector.series() > self.series_max {
+            if self.collector.series() > self.limits.series_max {
                 return Ok(());
             }
             // Names without a sample are dropped in the end, and until then they take room.
-            if self.collector.families() > self.series_max {
-                return Err(ParseErrorKind::TooManyNames { max: self.series_max }.into());
+            let max = self.limits.series_max;
+            if self.collector.families() > self.collector.series().saturating_add(max) {
+                return Err(ParseErrorKind::TooManyNames { max }.into());
             }
             self.line += 1;
         }
@@ -173,6 +177,8 @@ impl<'a> Parser<'a> {
         };
         let target = target.ok_or(ParseErrorKind::NoMetricName)?;
         let bound = self.collector.take_bound(target, first_label)?;
+        self.check_label_count(Some(target), first_label, self.limits.labels_max)?;
+        self.parts.spend(usize::from(bound.is_some())).map_err(ParseErrorKind::from)?;
         if bound.is_some_and(|bound| bound.was_last_label) {
             self.template = up_to_last_value(self.cursor.since(start)).map(|before| (before, target));
         }
@@ -196,6 +202,7 @@ impl<'a> Parser<'a> {
         self.cursor.skip_blanks();
         let value = self.value()?;
         let has_timestamp = self.timestamp()?;
+        self.parts.spend(1).map_err(ParseErrorKind::from)?;
         self.collector.add_to_last(target, has_timestamp, bound, value);
         Ok(true)
     }
@@ -230,6 +237,9 @@ impl<'a> Parser<'a> {
                         ParseErrorKind::DuplicateLabelName { metric: self.metric_so_far(target) }
                     })?;
                     self.label_value(name)?;
+                    // One of them may be a bound, which does not count.
+                    let max = self.limits.labels_max.saturating_add(1);
+                    self.check_label_count(target, first_label, max)?;
                 }
                 LabelOrName::Name(name) => target = Some(self.collector.resolve(name)),
             }
@@ -317,6 +327,17 @@ impl<'a> Parser<'a> {
         }
         self.collector.push_label(BorrowedLabel { name, value });
         Ok(())
+    }
+
+    /// Checks that the sample whose labels begin at `first_label` has no more than `max` of them so far.
+    #[inline]
+    fn check_label_count(&self, target: Option<Target>, first_label: u32, max: usize) -> Result<(), Failure> {
+        let found = (self.collector.label_count() - first_label) as usize;
+        if found <= max {
+            return Ok(());
+        }
+        let over = TooManyLabels { metric: self.metric_so_far(target), found, max: self.limits.labels_max };
+        Err(ParseErrorKind::from(over).into())
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::exposition::{protobuf, text};
+use crate::exposition::{ReadLimits, protobuf, text};
 use crate::http::router::Router;
 use crate::http::testing;
 use crate::model::{Families, NameScheme, Value};
@@ -161,7 +161,7 @@ async fn protobuf_says_what_text_says() {
              escaping=underscores"
         );
         let body = bytes(response).await;
-        let protobuf = protobuf::parse_up_to(&body, NameScheme::Legacy, usize::MAX).unwrap();
+        let protobuf = protobuf::parse_up_to(&body, NameScheme::Legacy, ReadLimits::NONE).unwrap();
         let (_, body) = get_as(&router, "text/plain").await;
         let text = text::parse(body.as_bytes()).unwrap();
         let shown = |families: &Families<'_>| -> Vec<_> {

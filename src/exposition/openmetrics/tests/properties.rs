@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use crate::exposition::ReadLimits;
 use crate::model::{
     Bucket, Exemplar, ExemplarPlace, Families, Histogram, Label, LabelSet, MetricType, NameScheme, Quantile,
     StateSet, Summary, Value,
@@ -224,7 +225,7 @@ fn mutate(body: &mut Vec<u8>, mutation: &Mutation) {
 }
 
 fn read(body: &[u8]) -> Result<Families<'_>, super::ParseError> {
-    parse_up_to(body, NameScheme::Utf8, usize::MAX)
+    parse_up_to(body, NameScheme::Utf8, ReadLimits::NONE)
 }
 
 proptest! {

@@ -4,6 +4,7 @@ use crate::model::{ExemplarPlace, MetricType, NameScheme, Value};
 
 use super::super::parse_up_to;
 use super::{parse, with_eof, written};
+use crate::exposition::ReadLimits;
 
 /// Every type, as it is written.
 const EVERY_TYPE: &str = "\
@@ -123,7 +124,7 @@ fn the_last_line_feed_may_be_missing_and_nothing_is_enough() {
 #[test]
 fn quoted_names_are_judged_by_the_scheme() {
     let body = "# TYPE \"a.b\" counter\n{\"a.b_total\",\"l.m\"=\"v\"} 1\n# EOF\n";
-    let families = parse_up_to(body.as_bytes(), NameScheme::Utf8, usize::MAX).unwrap();
+    let families = parse_up_to(body.as_bytes(), NameScheme::Utf8, ReadLimits::NONE).unwrap();
     assert_eq!(families.families[0].name, "a.b_total");
     assert_eq!(families.labels[0].name, "l.m");
     assert_eq!(written(&families), body);
@@ -135,12 +136,16 @@ fn quoted_names_are_judged_by_the_scheme() {
 #[test]
 fn no_more_is_read_than_tells_that_there_is_too_much() {
     let lines: String = (0..10).fold(String::new(), |body, i| body + &format!("a{{l=\"{i}\"}} 1\n"));
-    let families = parse_up_to(lines.as_bytes(), NameScheme::Legacy, 3).unwrap();
+    let families =
+        parse_up_to(lines.as_bytes(), NameScheme::Legacy, ReadLimits { series_max: 3, ..ReadLimits::NONE })
+            .unwrap();
     assert!(families.series_count() > 3);
     let names: String = (0..10).fold(String::new(), |body, i| body + &format!("# TYPE a{i} gauge\n"));
-    let error = parse_up_to(names.as_bytes(), NameScheme::Legacy, 3).unwrap_err();
+    let error =
+        parse_up_to(names.as_bytes(), NameScheme::Legacy, ReadLimits { series_max: 3, ..ReadLimits::NONE })
+            .unwrap_err();
     assert_eq!(
         (error.line, error.kind.to_string().as_str()),
-        (4, "the body declares more than 3 metric families")
+        (4, "the body declares more than 3 metric families without a sample")
     );
 }

@@ -1,7 +1,10 @@
 //! What is refused, with the whole message.
 
+use std::time::{Duration, Instant};
+
 use super::super::parse_up_to;
 use super::{parse, with_eof};
+use crate::exposition::ReadLimits;
 use crate::model::NameScheme;
 
 /// The message for a body that must be refused, as its line and what follows the prefix.
@@ -237,6 +240,119 @@ fn exemplars() {
 
 #[test]
 fn what_is_not_utf8_is_refused_in_its_line() {
-    let error = parse_up_to(b"a 1\nb{l=\"\xff\"} 1\n# EOF\n", NameScheme::Legacy, usize::MAX).unwrap_err();
+    let error =
+        parse_up_to(b"a 1\nb{l=\"\xff\"} 1\n# EOF\n", NameScheme::Legacy, ReadLimits::NONE).unwrap_err();
     assert_eq!(error.to_string(), "openmetrics parsing error in line 2: the line is not valid UTF-8");
+}
+
+/// What is said of a body of these lines under limits; `None` if it is read.
+fn under(limits: ReadLimits, lines: &str) -> Option<String> {
+    let error = parse_up_to(with_eof(lines).as_bytes(), NameScheme::Utf8, limits).err()?;
+    Some(error.to_string())
+}
+
+#[test]
+fn a_sample_has_so_many_labels_and_no_more() {
+    let two = ReadLimits { labels_max: 2, ..ReadLimits::NONE };
+    let histogram = "# TYPE h histogram\nh_bucket{a=\"1\",le=\"+Inf\",b=\"2\"} 1\n";
+    for within in [
+        "m{a=\"1\",b=\"2\"} 1\n",
+        "{a=\"1\",\"m\",b=\"2\"} 1\n",
+        "m{a=\"1\",b=\"2\"} 1\nm{a=\"2\",b=\"2\"} 1\n",
+        // What tells a sample from others of its series does not count.
+        histogram,
+        "# TYPE s summary\n{a=\"1\",b=\"2\",quantile=\"1\",\"s\"} 1\n",
+        "# TYPE s stateset\ns{a=\"1\",b=\"2\",s=\"on\"} 1\n",
+        // Nor do those of an exemplar.
+        "# TYPE c counter\nc_total{a=\"1\",b=\"2\"} 1 # {a=\"1\",b=\"2\",c=\"3\",d=\"4\"} 1\n",
+    ] {
+        assert_eq!(under(two, within), None, "{within}");
+    }
+    let over_histogram = format!("{histogram}h_count{{a=\"1\",b=\"2\",c=\"3\"}} 1\n");
+    for (over, line, metric, found) in [
+        ("m{a=\"1\",b=\"2\",c=\"3\"} 1\n", 1, "m", 3),
+        // One without a value takes as much room.
+        ("n 1\nm{a=\"\",b=\"\",c=\"\"} 1\n", 2, "m", 3),
+        ("{a=\"1\",b=\"2\",c=\"3\",\"m\"} 1\n", 1, "m", 3),
+        ("m{a=\"1\",b=\"2\",le=\"3\"} 1\n", 1, "m", 3),
+        ("# TYPE c counter\nc_total{a=\"1\",b=\"2\",c=\"3\"} 1\n", 2, "c_total", 3),
+        (&over_histogram, 3, "h", 3),
+        ("# TYPE h histogram\nh_bucket{a=\"1\",b=\"2\",le=\"1\",c=\"3\"} 1\n", 2, "h", 4),
+    ] {
+        let text = format!("labels of metric \"{metric}\": {found} is over the limit of 2");
+        assert_eq!(
+            under(two, over),
+            Some(format!("openmetrics parsing error in line {line}: {text}")),
+            "{over}"
+        );
+    }
+    let none = ReadLimits { labels_max: 0, ..ReadLimits::NONE };
+    assert_eq!(under(none, "m{} 1\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\n"), None);
+    assert!(under(none, "m{a=\"\"} 1\n").is_some());
+}
+
+#[test]
+fn of_a_million_labels_few_are_read() {
+    let labels = (0..1_000_000).fold(String::new(), |labels, i| labels + &format!("l{i}=\"\","));
+    let limits = ReadLimits { labels_max: 64, ..ReadLimits::NONE };
+    // One of them may have been a bound.
+    let text = "openmetrics parsing error in line 1: labels of metric \"m\": 66 is over the limit of 64";
+    assert_eq!(under(limits, &format!("m{{{labels}l=\"\"}} 1\n")).as_deref(), Some(text));
+    let inside = under(limits, &format!("{{{labels}\"m\"}} 1\n")).unwrap();
+    assert!(inside.contains("66 is over the limit of 64"), "{inside}");
+    // Of an exemplar as many are read as its characters can be labels.
+    let exemplar = under(limits, &format!("# TYPE c counter\nc_total 1 # {{{labels}l=\"\"}} 1\n")).unwrap();
+    let characters: usize = (0..129).map(|i| format!("l{i}").len()).sum();
+    let text = format!("the labels of the exemplar have {characters} characters and may have 128");
+    assert!(exemplar.ends_with(&text), "{exemplar}");
+}
+
+#[test]
+fn a_body_has_so_many_parts_and_no_more() {
+    let limits = |parts_max| ReadLimits { parts_max, ..ReadLimits::NONE };
+    for (lines, parts) in [
+        ("# TYPE s stateset\ns{s=\"a\"} 1\ns{s=\"b\"} 1\ns{s=\"a\",l=\"1\"} 1\n", 12),
+        ("# TYPE s summary\ns_sum 1\ns{quantile=\"0\"} 1\ns{quantile=\"1\"} 1\n", 2),
+        ("# TYPE h gaugehistogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 1 # {} 1\n", 10),
+        ("# TYPE c counter\nc_total 1 # {} 1\nc_total{l=\"1\"} 1\n", 8),
+        ("a 1\n# TYPE c counter\nc_total 1\n", 0),
+    ] {
+        assert_eq!(under(limits(parts), lines), None, "{lines}");
+        if parts > 0 {
+            let text = under(limits(parts - 1), lines).unwrap();
+            let start = format!("the body has more than {} buckets", parts - 1);
+            assert!(text.contains(&start), "{lines}: {text}");
+        }
+    }
+}
+
+#[test]
+fn families_with_a_sample_are_not_taken_for_those_without() {
+    let limits = ReadLimits { series_max: 3, ..ReadLimits::NONE };
+    let families = (0..9).fold(String::new(), |body, i| body + &format!("# TYPE a{i} gauge\na{i} 1\n"));
+    let read = parse_up_to(families.as_bytes(), NameScheme::Legacy, limits).unwrap();
+    assert_eq!(read.series_count(), 4, "which is told from what has as many as there may be");
+}
+
+/// What costs linear time takes milliseconds here; what is quadratic would take minutes.
+#[test]
+fn nothing_that_can_be_sent_takes_more_than_linear_time() {
+    let lines = |count: usize, line: fn(usize) -> String| -> String {
+        (0..count).fold(String::new(), |lines, i| lines + &line(i))
+    };
+    let long = "x".repeat(1 << 20);
+    let start = Instant::now();
+    for body in [
+        // A table that has grown once must not be cleared for each family that follows.
+        lines(200_000, |i| format!("a{{l=\"{i}\"}} 1\n")) + &lines(200_000, |i| format!("b{i} 1\n")),
+        lines(100_000, |i| format!("# TYPE a{i} histogram\n")),
+        format!("# TYPE s stateset\n{}", lines(200_000, |i| format!("s{{s=\"{i}\"}} 1\n"))),
+        format!("# TYPE s summary\n{}", lines(200_000, |i| format!("s{{quantile=\"0.{i}1\"}} 1\n"))),
+        format!("a{{{}l=\"\"}} 1\n", lines(200_000, |i| format!("l{i}=\"\","))),
+        format!("# TYPE {long} histogram\n{long}_bucket{{le=\"+Inf\"}} 1\n# TYPE {long}_ histogram\n"),
+        format!("a{{l=\"{}\"}} 1\n", "\\n".repeat(1 << 20)),
+    ] {
+        parse(&with_eof(&body)).expect("well formed");
+    }
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }

@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 use super::super::number;
-use super::{Families, NameScheme, parse, read, shown, written};
+use super::{Families, NameScheme, parse, read, shown, write_families};
 
 /// A series as it is to be written.
 #[derive(Clone, Debug)]
@@ -216,11 +216,11 @@ fn families(plans: &[Plan]) -> Families<'_> {
 proptest! {
     #[test]
     fn what_is_written_is_read_back(plans in plans()) {
-        let body = written(&families(&plans));
+        let body = write_families(&families(&plans));
         let expected: Vec<Plan> = plans.iter().map(as_read).collect();
         let read = read(&body);
         prop_assert_eq!(shown(&read), shown(&families(&expected)));
-        prop_assert_eq!(written(&read), body);
+        prop_assert_eq!(write_families(&read), body);
     }
 
     #[test]
@@ -257,7 +257,7 @@ proptest! {
         };
         let count = Some(number::as_float(total));
         let expected = [plan(Histogram { buckets, count, ..Histogram::default() })];
-        let body = written(&families(&[plan(histogram)]));
+        let body = write_families(&families(&[plan(histogram)]));
         prop_assert_eq!(shown(&read(&body)), shown(&families(&expected)));
     }
 
@@ -273,14 +273,14 @@ proptest! {
         plans in plans(),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
-        let mut body = written(&families(&plans));
+        let mut body = write_families(&families(&plans));
         for (place, byte) in &changes {
             let place = place.index(body.len());
             body[place] = *byte;
         }
         match parse(&body, NameScheme::Legacy) {
             Ok(families) => {
-                let again = written(&families);
+                let again = write_families(&families);
                 prop_assert_eq!(shown(&read(&again)), shown(&families));
             }
             Err(error) => prop_assert!(!error.to_string().is_empty()),

@@ -7,6 +7,7 @@ use crate::model::{
 use super::super::messages::{self, BucketSpan, Exemplar, Timestamp};
 use super::super::number;
 use super::*;
+use crate::exposition::ReadLimits;
 
 fn spans(spans: &[(i32, u32)]) -> Vec<BucketSpan> {
     let span = |&(offset, length): &(i32, u32)| BucketSpan { offset: Some(offset), length: Some(length) };
@@ -288,9 +289,10 @@ fn a_body_is_read_no_further_than_it_takes_to_know_that_it_is_too_large() {
     let metrics = (0..5).map(|i| counter(&[("i", &i.to_string())], 1.0)).collect();
     let mut body = body(&[family("m", COUNTER, metrics)]);
     body.extend(b"junk that is not looked at");
-    let families = parse_up_to(&body, NameScheme::Legacy, 3).unwrap();
+    let up_to = |series_max| ReadLimits { series_max, ..ReadLimits::NONE };
+    let families = parse_up_to(&body, NameScheme::Legacy, up_to(3)).unwrap();
     assert_eq!(families.series_count(), 4);
-    assert!(parse_up_to(&body, NameScheme::Legacy, 5).is_err());
+    assert!(parse_up_to(&body, NameScheme::Legacy, up_to(5)).is_err());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::super::messages::{BucketSpan, Exemplar, Timestamp};
 use super::*;
+use crate::exposition::ReadLimits;
 
 /// The error that a body is refused with.
 fn refused(body: &[u8]) -> ParseError {
@@ -252,4 +253,61 @@ fn what_a_body_can_cost_is_bounded() {
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (&**name, *value)).collect();
     let text = family_refused(family("m", GAUGE, vec![counter(&pairs, 1.0)]));
     assert!(text.len() < 4_000, "{}", text.len());
+}
+
+/// What is said of a body under these limits; `None` if it is read.
+fn under(limits: ReadLimits, families: &[MetricFamily]) -> Option<String> {
+    parse_up_to(&body(families), NameScheme::Legacy, limits).err().map(|error| error.to_string())
+}
+
+#[test]
+fn a_metric_has_so_many_labels_and_no_more() {
+    let two = ReadLimits { labels_max: 2, ..ReadLimits::NONE };
+    let of = |pairs: &[(&str, &str)]| family("m", COUNTER, vec![counter(pairs, 1.0), counter(&[], 1.0)]);
+    assert_eq!(
+        under(two, &[of(&[("a", "1"), ("b", "2")]), family("n", COUNTER, vec![counter(&[], 1.0)])]),
+        None
+    );
+    // One without a value takes as much room.
+    for pairs in [[("a", "1"), ("b", "2"), ("c", "3")], [("a", ""), ("b", ""), ("c", "")]] {
+        let text = under(two, &[family("n", COUNTER, vec![counter(&[], 1.0)]), of(&pairs)]).unwrap();
+        assert!(text.starts_with("protobuf format parsing error in metric 2 of the body, {a="), "{text}");
+        assert!(text.ends_with("labels of metric \"m\": 3 is over the limit of 2"), "{text}");
+    }
+    let none = ReadLimits { labels_max: 0, ..ReadLimits::NONE };
+    assert_eq!(under(none, &[of(&[])]), None);
+    assert!(under(none, &[of(&[("a", "")])]).is_some());
+}
+
+#[test]
+fn of_a_million_labels_few_are_read() {
+    let names: Vec<String> = (0..1_000_000).map(|i| format!("l{i}")).collect();
+    let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let limits = ReadLimits { labels_max: 64, ..ReadLimits::NONE };
+    let text = under(limits, &[family("m", COUNTER, vec![counter(&pairs, 1.0)])]).unwrap();
+    assert!(text.ends_with("labels of metric \"m\": 65 is over the limit of 64"), "{text}");
+}
+
+#[test]
+fn families_without_a_metric_are_bounded() {
+    let limits = ReadLimits { series_max: 3, ..ReadLimits::NONE };
+    let families = |metrics: usize| -> Vec<MetricFamily> {
+        let family = |i| family(&format!("m{i}"), COUNTER, vec![counter(&[], 1.0); metrics]);
+        (0..9).map(family).collect()
+    };
+    let text = under(limits, &families(0)).unwrap();
+    assert!(text.contains("the family \"m3\": the body declares more than 3 metric families"), "{text}");
+    let body = body(&families(1));
+    let read = parse_up_to(&body, NameScheme::Legacy, limits).unwrap();
+    assert_eq!(read.series_count(), 4, "which is told from what has as many as there may be");
+}
+
+#[test]
+fn what_is_replaced_is_bounded() {
+    let limits = ReadLimits { series_max: 3, ..ReadLimits::NONE };
+    let two = family("m", COUNTER, vec![counter(&[("a", "1")], 1.0), counter(&[("a", "2")], 1.0)]);
+    let one = family("m", COUNTER, vec![counter(&[], 1.0)]);
+    assert_eq!(under(limits, &[two.clone(), one]), None);
+    let text = under(limits, &[two.clone(), two]).unwrap();
+    assert!(text.contains("more than 3 metrics, those of families that stand twice included"), "{text}");
 }

@@ -7,6 +7,7 @@ use crate::model::{
 
 use super::super::messages::{BucketSpan, Timestamp};
 use super::*;
+use crate::model::Label;
 
 const A: [Label<'static>; 1] = [Label { name: "a", value: "1" }];
 

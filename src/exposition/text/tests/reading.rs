@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::exposition::ReadLimits;
 use crate::model::{MetricType, NameScheme, Value};
 
 use super::super::parse_up_to;
@@ -269,7 +270,7 @@ fn a_gauge_histogram_has_two_names_and_the_lines_of_a_histogram() {
 fn with_utf8_names_quoted_names_may_be_any_text() {
     let body = "# HELP \"m.x\" Some.\n# TYPE \"m.x\" histogram\n{\"m.x_bucket\",\"l.y\"=\"v\",le=\"1\"} 1\n\
                 {\"l.y\"=\"v\",le=\"+Inf\",\"m.x_bucket\"} 2\n{\"m.x_count\",\"l.y\"=\"v\"} 2\n\"é:1\" 1\na{\"a:b\"=\"v\"} 1\n";
-    let families = parse_up_to(body.as_bytes(), NameScheme::Utf8, usize::MAX).unwrap();
+    let families = parse_up_to(body.as_bytes(), NameScheme::Utf8, ReadLimits::NONE).unwrap();
     let names: Vec<_> = families.families.iter().map(|family| &*family.name).collect();
     assert_eq!(names, ["m.x", "é:1", "a"]);
     assert_eq!(families.families[0].help.as_deref(), Some("Some."));
@@ -285,7 +286,7 @@ fn with_utf8_names_quoted_names_may_be_any_text() {
     // A name that would need escapes in its quotes is none, and neither is an empty one.
     for line in ["{\"a\\\"b\"} 1\n", "a{\"l\\\\m\"=\"v\"} 1\n", "{\"\"} 1\n", "a{\"\"=\"v\"} 1\n", "a.b 1\n"]
     {
-        assert!(parse_up_to(line.as_bytes(), NameScheme::Utf8, usize::MAX).is_err(), "{line}");
+        assert!(parse_up_to(line.as_bytes(), NameScheme::Utf8, ReadLimits::NONE).is_err(), "{line}");
     }
-    assert!(parse_up_to(body.as_bytes(), NameScheme::Legacy, usize::MAX).is_err());
+    assert!(parse_up_to(body.as_bytes(), NameScheme::Legacy, ReadLimits::NONE).is_err());
 }

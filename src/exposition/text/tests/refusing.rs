@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::parse;
+use super::super::{parse, parse_up_to};
+use crate::exposition::ReadLimits;
+use crate::model::NameScheme;
 
 fn error(body: &[u8]) -> String {
     match parse(body) {
@@ -282,4 +284,79 @@ fn nothing_that_can_be_sent_takes_more_than_linear_time() {
         parse(body.as_bytes()).expect("well formed");
     }
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+/// What is said of a body under these limits; `None` if it is read.
+fn under(limits: ReadLimits, body: &str) -> Option<String> {
+    parse_up_to(body.as_bytes(), NameScheme::Utf8, limits).err().map(|error| error.to_string())
+}
+
+#[test]
+fn a_sample_has_so_many_labels_and_no_more() {
+    let two = ReadLimits { labels_max: 2, ..ReadLimits::NONE };
+    for within in [
+        "m{a=\"1\",b=\"2\"} 1\n",
+        "{a=\"1\",\"m\",b=\"2\"} 1\n",
+        "m{a=\"1\",b=\"2\"} 1\nm{a=\"2\",b=\"2\"} 1\n",
+        // Bounds do not count, wherever they stand.
+        "# TYPE h histogram\nh_bucket{a=\"1\",le=\"1\",b=\"2\"} 1\n",
+        "# TYPE s summary\n{a=\"1\",b=\"2\",quantile=\"1\",\"s\"} 1\n",
+    ] {
+        assert_eq!(under(two, within), None, "{within}");
+    }
+    for (over, line, metric) in [
+        ("m{a=\"1\",b=\"2\",c=\"3\"} 1\n", 1, "m"),
+        // One without a value takes as much room.
+        ("n 1\nm{a=\"\",b=\"\",c=\"\"} 1\n", 2, "m"),
+        ("{a=\"1\",b=\"2\",c=\"3\",\"m\"} 1\n", 1, "m"),
+        ("m{a=\"1\",b=\"2\",le=\"3\"} 1\n", 1, "m"),
+        ("# TYPE h histogram\nh_bucket{a=\"1\",b=\"2\",le=\"1\",c=\"3\"} 1\n", 2, "h"),
+    ] {
+        let found = if over.contains("le=\"1\"") { 4 } else { 3 };
+        let text = format!("labels of metric \"{metric}\": {found} is over the limit of 2");
+        assert_eq!(
+            under(two, over),
+            Some(format!("text format parsing error in line {line}: {text}")),
+            "{over}"
+        );
+    }
+    let none = ReadLimits { labels_max: 0, ..ReadLimits::NONE };
+    assert_eq!(under(none, "m{} 1\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\n"), None);
+    assert!(under(none, "m{a=\"\"} 1\n").is_some());
+}
+
+#[test]
+fn of_a_million_labels_few_are_read() {
+    let labels: String = (0..1_000_000).map(|i| format!("l{i}=\"\",")).collect();
+    let limits = ReadLimits { labels_max: 64, ..ReadLimits::NONE };
+    // One of them may have been a bound.
+    let text = "text format parsing error in line 1: labels of metric \"m\": 66 is over the limit of 64";
+    assert_eq!(under(limits, &format!("m{{{labels}}} 1\n")).as_deref(), Some(text));
+    assert!(under(limits, &format!("{{{labels}\"m\"}} 1\n")).unwrap().contains("66 is over the limit of 64"));
+}
+
+#[test]
+fn a_body_has_so_many_buckets_and_quantiles_and_no_more() {
+    let body = "# TYPE h histogram\n# TYPE s summary\ns 1\nh_sum 1\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 1\n\
+                h_bucket{le=\"3\",a=\"1\"} 1\ns{quantile=\"1\"} 1\n";
+    let limits = |parts_max| ReadLimits { parts_max, ..ReadLimits::NONE };
+    assert_eq!(under(limits(4), body), None);
+    for (parts, line) in [(3, 8), (2, 7), (1, 6), (0, 5)] {
+        let text = under(limits(parts), body).unwrap();
+        let start =
+            format!("text format parsing error in line {line}: the body has more than {parts} buckets");
+        assert!(text.starts_with(&start), "{text}");
+    }
+}
+
+#[test]
+fn names_without_a_sample_are_bounded_and_others_are_not_taken_for_them() {
+    let limits = ReadLimits { series_max: 3, ..ReadLimits::NONE };
+    let names: String = (0..5).map(|i| format!("# TYPE a{i} gauge\n")).collect();
+    let text =
+        "text format parsing error in line 4: the body declares more than 3 metric names without a sample";
+    assert_eq!(under(limits, &names).as_deref(), Some(text));
+    let families: String = (0..9).map(|i| format!("# TYPE a{i} gauge\na{i} 1\n")).collect();
+    let read = parse_up_to(families.as_bytes(), NameScheme::Legacy, limits).unwrap();
+    assert_eq!(read.series_count(), 4, "which is told from what has as many as there may be");
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
+use crate::exposition::ReadLimits;
 use crate::exposition::names::Escaping;
 use crate::exposition::negotiation::Format;
 use crate::exposition::text;
@@ -36,7 +37,7 @@ impl Scraped {
     }
 
     fn push_as(&self, effect: Effect, group: &str, body: &str) {
-        let families = text::parse_up_to(body.as_bytes(), NameScheme::Utf8, usize::MAX).unwrap();
+        let families = text::parse_up_to(body.as_bytes(), NameScheme::Utf8, ReadLimits::NONE).unwrap();
         let push = self.gateway.resolve_as(effect, &key(group), &families, body.len()).unwrap();
         assert_eq!(self.runtime.block_on(self.gateway.submit(push)).unwrap(), Submitted::Applied, "{body}");
     }
