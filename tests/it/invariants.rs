@@ -2,15 +2,16 @@
 //! counters never fall, no family spoils another, the exposition is deterministic, and the parts of one
 //! push agree in every scrape.
 //!
-//! Through the router, with values and names as strange as a push may have. What the totals are is decided
-//! against a model in `reference.rs`.
+//! Through the router, in every format, with values and names as strange as a push may have. What the totals are
+//! is decided against a model in `reference.rs`.
 
 mod agreement;
 mod exposition;
+mod parts;
 mod refusals;
+mod resets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -18,16 +19,12 @@ use proptest::prelude::*;
 use tallygate::gateway::Options;
 use tallygate::storage::MemoryEngine;
 
+use crate::support::bodies::Format;
 use crate::support::in_process::InProcess;
 use crate::support::records::Disk;
 use crate::support::samples::samples;
 use exposition::check_histograms;
-
-const KEYS: [&str; 4] = ["/job/a", "/job/a/i/1", "/job/a/i/2", "/job/b/i/1"];
-/// Upper bounds that pushed histograms choose from, with some written unusually.
-const BOUNDS: [&str; 6] = ["-1", "0.5", "1e0", "2.50", "1e300", "5e-324"];
-/// Small enough for sixteen of them in one histogram to stay below 2^53, which is what one push may say.
-const COUNT_MAX: u64 = 1 << 48;
+use parts::{Pushed, any_pushed};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
@@ -42,139 +39,59 @@ fn in_memory() -> InProcess {
     InProcess::open(Box::new(MemoryEngine::default()), Options::default())
 }
 
-/// One series of a push; whatever it is can be pushed on its own.
-#[derive(Clone, Debug)]
-enum Part {
-    Counter(f64),
-    Untyped(f64),
-    /// Set by this part alone, so that no order is needed to say what it ends up as.
-    Gauge(f64),
-    /// Own counts by bound, those over all bounds, the sum.
-    Histogram(BTreeMap<usize, u64>, u64, f64),
-    Summary(u64, f64),
-}
-
-/// A part, and where it goes.
-#[derive(Clone, Debug)]
-struct Pushed {
-    key: usize,
-    label: u8,
-    part: Part,
-}
-
-impl Pushed {
-    fn path(&self) -> String {
-        format!("/metrics{}", KEYS[self.key])
-    }
-
-    /// The part as text; `number` is its own among all parts.
-    fn body(&self, number: usize) -> String {
-        let l = format!("l=\"{}\"", self.label);
-        match &self.part {
-            Part::Counter(value) => format!("# TYPE c counter\nc{{{l}}} {value:?}\n"),
-            Part::Untyped(value) => format!("u{{{l}}} {value:?}\n"),
-            Part::Gauge(value) => format!("# TYPE g gauge\ng{{{l},n=\"{number}\"}} {}\n", written(*value)),
-            Part::Summary(count, sum) => {
-                format!("# TYPE s summary\ns_count{{{l}}} {count}\ns_sum{{{l}}} {sum:?}\n")
-            }
-            Part::Histogram(counts, over, sum) => histogram(&l, counts, *over, *sum),
-        }
-    }
-}
-
-/// A number as the text format spells it.
-fn written(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    format!("{value:?}")
-}
-
-fn histogram(label: &str, counts: &BTreeMap<usize, u64>, over: u64, sum: f64) -> String {
-    let mut by_bound: Vec<(&str, u64)> =
-        counts.iter().map(|(&bound, &count)| (BOUNDS[bound], count)).collect();
-    by_bound.sort_by(|a, b| a.0.parse::<f64>().unwrap().total_cmp(&b.0.parse().unwrap()));
-    let mut body = "# TYPE h histogram\n".to_owned();
-    let mut total = 0;
-    for (bound, count) in by_bound.into_iter().chain([("+Inf", over)]) {
-        total += count;
-        writeln!(body, "h_bucket{{{label},le=\"{bound}\"}} {total}").unwrap();
-    }
-    writeln!(body, "h_sum{{{label}}} {sum:?}\nh_count{{{label}}} {total}").unwrap();
-    body
-}
-
-/// Any finite number; all exponents are equally likely, and neighbours of large and small ones too.
-fn any_finite() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        4 => any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |value| value.is_finite()),
-        1 => (1_u64..1 << 52).prop_map(f64::from_bits),
-        1 => (0_u32..1_000).prop_map(|eighths| f64::from(eighths) / 8.0),
-        1 => prop::sample::select(vec![f64::MAX, f64::MIN, 1e17, -1e17, 0.1, 1.0, -0.0, f64::MIN_POSITIVE]),
-    ]
-}
-
-fn any_part() -> impl Strategy<Value = Part> {
-    let counts = || proptest::collection::btree_map(0..BOUNDS.len(), 0..COUNT_MAX, 0..=4);
-    prop_oneof![
-        3 => any_finite().prop_map(|value| Part::Counter(value.abs())),
-        2 => any_finite().prop_map(Part::Untyped),
-        1 => any::<u64>().prop_map(|bits| Part::Gauge(f64::from_bits(bits))),
-        3 => (counts(), 0..COUNT_MAX, any_finite()).prop_map(|(counts, over, sum)| Part::Histogram(counts, over, sum)),
-        1 => (0..COUNT_MAX, any_finite()).prop_map(|(count, sum)| Part::Summary(count, sum)),
-    ]
-}
-
-fn any_pushed() -> impl Strategy<Value = Pushed> {
-    (0..KEYS.len(), 0..3_u8, any_part()).prop_map(|(key, label, part)| Pushed { key, label, part })
-}
-
 async fn push(gateway: &InProcess, path: &str, body: &str) {
     let (status, text) = gateway.push(path, body).await;
     assert_eq!(status, 200, "{text}\n{path}\n{body}");
 }
 
-/// Pushes each part on its own, in this order.
-async fn one_by_one(parts: &[(usize, &Pushed)]) -> String {
-    let gateway = in_memory();
-    for (number, part) in parts {
-        push(&gateway, &part.path(), &part.body(*number)).await;
-    }
-    gateway.scrape_pushed().await
+async fn push_part(gateway: &InProcess, part: &Pushed, number: usize) {
+    let (status, text) = gateway.send_as(part.format, "POST", &part.path(), part.body(number)).await;
+    assert_eq!(status, 200, "{text}\n{part:?}");
 }
 
-/// Pushes as much as fits into one push at once: what a group gets, up to the first repetition of a series.
-async fn in_large_pushes(parts: &[(usize, &Pushed)]) -> String {
+/// What is scraped in text, and what is scraped in protobuf, which says more of what has no words in text.
+async fn scraped(gateway: &InProcess) -> (String, String) {
+    // What is shown reads back to the same bits, so equal texts are equal numbers.
+    (gateway.scrape_pushed().await, format!("{:#?}", gateway.scrape_natively().await))
+}
+
+/// Pushes each part on its own, in this order.
+async fn one_by_one(parts: &[(usize, &Pushed)]) -> InProcess {
     let gateway = in_memory();
-    for (key, path) in KEYS.iter().enumerate() {
-        let mut waiting: Vec<_> = parts.iter().filter(|(_, part)| part.key == key).collect();
+    for (number, part) in parts {
+        push_part(&gateway, part, *number).await;
+    }
+    gateway
+}
+
+/// Pushes as much as fits into one push at once: what a group gets in a format, up to the first repetition of a
+/// series.
+async fn in_large_pushes(parts: &[(usize, &Pushed)]) -> InProcess {
+    let gateway = in_memory();
+    let targets: BTreeSet<(usize, Format)> = parts.iter().map(|(_, part)| (part.key, part.format)).collect();
+    for (key, format) in targets {
+        let mut waiting: Vec<_> =
+            parts.iter().filter(|(_, part)| (part.key, part.format) == (key, format)).collect();
         while !waiting.is_empty() {
-            let mut taken = BTreeMap::<String, Vec<String>>::new();
             let mut seen = BTreeSet::new();
+            let mut taken = Vec::new();
+            let path = waiting[0].1.path();
             waiting.retain(|(number, part)| {
-                let body = part.body(*number);
-                let (first, rest) = body.split_once('\n').unwrap();
-                let kind = (std::mem::discriminant(&part.part), part.label);
-                if !matches!(part.part, Part::Gauge(_)) && !seen.insert(format!("{kind:?}")) {
-                    return true;
+                let is_new = seen.insert(part.series(*number));
+                if is_new {
+                    taken.push((*number, *part));
                 }
-                let (head, lines) = if rest.is_empty() { ("", body.as_str()) } else { (first, rest) };
-                taken.entry(head.to_owned()).or_default().push(lines.to_owned());
-                false
+                !is_new
             });
-            let mut body = String::new();
-            for (head, lines) in taken {
-                writeln!(body, "{head}").unwrap();
-                body.extend(lines);
-            }
-            push(&gateway, &format!("/metrics{path}"), &body).await;
+            let (status, text) = gateway.send_as(format, "POST", &path, Pushed::bodies(format, &taken)).await;
+            assert_eq!(status, 200, "{text}\n{taken:?}");
         }
     }
-    gateway.scrape_pushed().await
+    gateway
 }
 
 /// Pushes everything at the same time, from several threads, and restarts in the middle.
-async fn at_once(parts: &[(usize, &Pushed)]) -> String {
+async fn at_once(parts: &[(usize, &Pushed)]) -> InProcess {
     let disk = Disk::default();
     let (first, second) = parts.split_at(parts.len() / 2);
     for half in [first, second] {
@@ -182,15 +99,15 @@ async fn at_once(parts: &[(usize, &Pushed)]) -> String {
         let tasks: Vec<_> = half
             .iter()
             .map(|&(number, part)| {
-                let (gateway, path, body) = (Arc::clone(&gateway), part.path(), part.body(number));
-                tokio::spawn(async move { push(&gateway, &path, &body).await })
+                let (gateway, part) = (Arc::clone(&gateway), part.clone());
+                tokio::spawn(async move { push_part(&gateway, &part, number).await })
             })
             .collect();
         for task in tasks {
             task.await.unwrap();
         }
     }
-    InProcess::open(disk.engine(), Options::default()).scrape_pushed().await
+    InProcess::open(disk.engine(), Options::default())
 }
 
 proptest! {
@@ -206,11 +123,10 @@ proptest! {
         let numbered: Vec<(usize, &Pushed)> = parts.iter().enumerate().collect();
         let shuffled: Vec<(usize, &Pushed)> = order.iter().map(|&at| numbered[at]).collect();
         run(async {
-            let plain = one_by_one(&numbered).await;
-            // What is shown reads back to the same bits, so equal texts are equal numbers.
-            assert_eq!(one_by_one(&shuffled).await, plain, "another order");
-            assert_eq!(in_large_pushes(&shuffled).await, plain, "another partition");
-            assert_eq!(at_once(&shuffled).await, plain, "at the same time");
+            let plain = scraped(&one_by_one(&numbered).await).await;
+            assert_eq!(scraped(&one_by_one(&shuffled).await).await, plain, "another order");
+            assert_eq!(scraped(&in_large_pushes(&shuffled).await).await, plain, "another partition");
+            assert_eq!(scraped(&at_once(&shuffled).await).await, plain, "at the same time");
         });
     }
 }
@@ -219,7 +135,9 @@ proptest! {
 fn rising(scrape: &str) -> BTreeMap<String, f64> {
     let is_rising = |series: &str| {
         let name = series.split('{').next().unwrap();
-        matches!(name, "c" | "h_bucket" | "h_count" | "s_count")
+        let is_of_series =
+            matches!(name, "c_total" | "h_bucket" | "h_count" | "s_count" | "e_total" | "e_h_count");
+        is_of_series || matches!(name, "n_bucket" | "n_count")
     };
     samples(scrape)
         .into_iter()
@@ -254,13 +172,13 @@ proptest! {
         run(async {
             let disk = Disk::default();
             let mut gateway = InProcess::open(disk.engine(), Options::default());
-            let mut before = BTreeMap::new();
+            let (mut before, mut natively_before) = (BTreeMap::new(), BTreeMap::new());
             for (number, step) in steps.iter().enumerate() {
                 match step {
-                    Step::Push(part) => push(&gateway, &part.path(), &part.body(number)).await,
+                    Step::Push(part) => push_part(&gateway, part, number).await,
                     Step::Repeat(part) => {
                         for _ in 0..5 {
-                            push(&gateway, &part.path(), &part.body(number)).await;
+                            push_part(&gateway, part, number).await;
                         }
                     }
                     Step::Stop => {
@@ -277,6 +195,13 @@ proptest! {
                 }
                 check_histograms(&scrape);
                 before = now;
+                let natively = resets::native_parts(&gateway.scrape_natively().await);
+                for (series, earlier) in &natively_before {
+                    let later = natively.get(series).unwrap_or_else(|| panic!("{series} is gone after {step:?}"));
+                    let looks_reset = resets::looks_reset(earlier, later);
+                    assert!(!looks_reset, "{series} after {step:?}: {earlier:?}, then {later:?}");
+                }
+                natively_before = natively;
             }
         });
     }

@@ -5,15 +5,20 @@
 //! but the failure time; the exposition is deterministic and consistent; order does not matter to what
 //! adds.
 
+mod rich;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tallygate::gateway::{Durability, Options};
+use tallygate::model::{Bucket, Histogram, Summary, Value};
 
+use crate::support::bodies::{Format, Piece, body};
 use crate::support::in_process::InProcess;
 use crate::support::records::{Disk, Failure};
+use rich::{Held, Rich, any_rich, piece, told, wrong_native, wrong_states};
 
 const JOBS: [&str; 2] = ["a", "b"];
 const INSTANCES: [Option<&str>; 3] = [None, Some("1"), Some("2")];
@@ -48,8 +53,9 @@ type Eighths = i32;
 type PushedHistogram = (Vec<(usize, u16)>, u16, Eighths);
 
 /// What one push holds; each kind of metric in a family of its own.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Push {
+    format: Format,
     counters: BTreeMap<usize, u16>,
     gauges: BTreeMap<usize, Eighths>,
     untyped: BTreeMap<usize, Eighths>,
@@ -60,6 +66,8 @@ struct Push {
     /// A family that may be a counter or a gauge, if its name is free or it is that already: which of the two, and
     /// its value.
     either: Option<(bool, u16)>,
+    /// What text has no words for; nothing of it in text.
+    rich: Rich,
     /// Makes the push one that must be refused.
     defect: Option<Defect>,
 }
@@ -112,8 +120,114 @@ fn labels(index: usize, more: &str) -> String {
 }
 
 impl Push {
+    /// A push of nothing.
+    fn empty() -> Self {
+        Self {
+            format: Format::Text,
+            counters: BTreeMap::new(),
+            gauges: BTreeMap::new(),
+            untyped: BTreeMap::new(),
+            histograms: BTreeMap::new(),
+            summaries: BTreeMap::new(),
+            wide: BTreeMap::new(),
+            either: None,
+            rich: Rich::default(),
+            defect: None,
+        }
+    }
+
+    fn body(&self) -> Vec<u8> {
+        if self.format == Format::Text {
+            return self.text().into_bytes();
+        }
+        let mut pieces = self.pieces();
+        if let Some(defect) = self.defect {
+            pieces.push(piece("m_total", 0, Value::Counter(1.0)));
+            pieces.last_mut().unwrap().labels = vec![("l".to_owned(), "z".to_owned())];
+            pieces.extend(self.wrong(defect));
+        }
+        let mut bytes = body(self.format, &pieces);
+        if matches!(self.defect, Some(Defect::Syntax)) {
+            bytes.truncate(bytes.len() - 2);
+        }
+        bytes
+    }
+
+    /// What makes it one that must be refused.
+    fn wrong(&self, defect: Defect) -> Option<Piece> {
+        let bucket = |upper_bound, cumulative_count| Bucket { upper_bound, cumulative_count };
+        Some(match defect {
+            Defect::NegativeCounter => piece("x_e_total", 1, Value::Counter(-1.0)),
+            // Neither format has a word for what is wrong with it that the other has.
+            Defect::Timestamp if self.format == Format::Protobuf => wrong_native(),
+            Defect::Timestamp => wrong_states(),
+            Defect::Duplicate => {
+                let mut again = piece("m_total", 0, Value::Counter(2.0));
+                again.labels = vec![("l".to_owned(), "z".to_owned())];
+                again
+            }
+            Defect::TypeClash => piece("seed", 0, Value::Gauge(1.0)),
+            Defect::FallingBuckets => {
+                let buckets = vec![bucket(1.0, 2.0), bucket(f64::INFINITY, 1.0)];
+                let count = Some(1.0);
+                let falling = Histogram { buckets, count, sum: Some(1.0), ..Histogram::default() };
+                piece("x_w", 0, Value::GaugeHistogram(Box::new(falling)))
+            }
+            Defect::Reserved => piece("tallygate_x", 0, Value::Gauge(1.0)),
+            Defect::Collision => piece("seed_h_count", 0, Value::Gauge(1.0)),
+            Defect::Syntax => return None,
+        })
+    }
+
+    fn pieces(&self) -> Vec<Piece> {
+        let mut pieces = self.rich.pieces();
+        let mut add = |name: &str, l: usize, value: Value| pieces.push(piece(name, l, value));
+        for (&l, value) in &self.counters {
+            add("m_total", l, Value::Counter(f64::from(*value)));
+        }
+        for (&l, &value) in &self.gauges {
+            add("g", l, Value::Gauge(eighths(value)));
+        }
+        for (&l, &value) in &self.untyped {
+            add("u", l, Value::Untyped(eighths(value)));
+        }
+        for (&l, pushed) in &self.histograms {
+            let (buckets, count) = classic_buckets(pushed);
+            let sum = Some(eighths(pushed.2));
+            let histogram = Histogram { buckets, sum, count: Some(count), ..Histogram::default() };
+            add("h", l, Value::Histogram(Box::new(histogram)));
+        }
+        for (&l, &(count, sum)) in &self.summaries {
+            let (sum, count) = (Some(eighths(sum)), Some(f64::from(count)));
+            add("s", l, Value::Summary(Box::new(Summary { sum, count, ..Summary::default() })));
+        }
+        if let Some((is_counter, value)) = self.either {
+            let value = f64::from(value);
+            add("either", 0, if is_counter { Value::Counter(value) } else { Value::Gauge(value) });
+        }
+        for (n, &value) in &self.wide {
+            let mut wide = piece("w_total", 0, Value::Counter(f64::from(value)));
+            wide.labels = vec![("n".to_owned(), n.to_string())];
+            pieces.push(wide);
+        }
+        pieces
+    }
+
+    /// The same push in a format, with as much of it as that has words for.
+    fn in_format(self, format: Format) -> Self {
+        let mut push = Self { format, rich: self.rich.in_format(format), ..self };
+        if format == Format::OpenMetrics {
+            // A counter has `_total` behind its name there, and sums are not negative.
+            push.either = None;
+            push.histograms.values_mut().for_each(|(_, _, sum)| *sum = sum.abs());
+            push.summaries.values_mut().for_each(|(_, sum)| *sum = sum.abs());
+            push.rich.gauge_histograms.values_mut().for_each(|(_, _, sum)| *sum = sum.abs());
+        }
+        push
+    }
+
     /// The push as text; `key` makes the names of one job differ from those of the other nowhere.
-    fn body(&self) -> String {
+    fn text(&self) -> String {
         let mut body = String::new();
         let out = &mut body;
         if !self.counters.is_empty() || self.defect.is_some() {
@@ -192,16 +306,30 @@ struct Group {
     summaries: BTreeMap<usize, (u64, f64)>,
     wide: BTreeMap<usize, f64>,
     either: Option<(bool, f64)>,
+    rich: Held,
+}
+
+fn clear<A, B>(own: &mut BTreeMap<usize, A>, pushed: &BTreeMap<usize, B>) {
+    if !pushed.is_empty() {
+        own.clear();
+    }
+}
+
+/// Cumulative buckets, `+Inf` among them, and the count.
+fn classic_buckets((buckets, over, _): &PushedHistogram) -> (Vec<Bucket>, f64) {
+    let own = buckets.iter().map(|&(bound, count)| (BOUNDS[bound].parse().unwrap(), count));
+    let mut total = 0.0;
+    let cumulative = own.chain([(f64::INFINITY, *over)]).map(|(upper_bound, count)| {
+        total += f64::from(count);
+        Bucket { upper_bound, cumulative_count: total }
+    });
+    let buckets: Vec<Bucket> = cumulative.collect();
+    (buckets, total)
 }
 
 impl Group {
     /// Forgets the families that a push has, which takes their place.
     fn make_way_for(&mut self, push: &Push) {
-        fn clear<A, B>(own: &mut BTreeMap<usize, A>, pushed: &BTreeMap<usize, B>) {
-            if !pushed.is_empty() {
-                own.clear();
-            }
-        }
         clear(&mut self.counters, &push.counters);
         clear(&mut self.gauges, &push.gauges);
         clear(&mut self.untyped, &push.untyped);
@@ -209,6 +337,7 @@ impl Group {
         clear(&mut self.summaries, &push.summaries);
         clear(&mut self.wide, &push.wide);
         self.either = self.either.filter(|_| push.either.is_none());
+        self.rich.make_way_for(&push.rich);
     }
 }
 
@@ -275,6 +404,25 @@ impl Model {
         for (&n, &value) in &push.wide {
             *group.wide.entry(n).or_default() += f64::from(value);
         }
+        group.rich.push(&push.rich);
+    }
+
+    /// All series that a scrape in protobuf must show of what text has no words for, and no others.
+    fn rich(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for (key, group) in &self.0 {
+            for mut piece in group.rich.shown() {
+                piece.labels.push(("job".to_owned(), JOBS[key.job].to_owned()));
+                let instance = INSTANCES[key.instance];
+                piece.labels.extend(instance.map(|value| ("instance".to_owned(), value.to_owned())));
+                piece.labels.sort();
+                let labels: Vec<_> =
+                    piece.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+                let series = format!("{}{{{}}}", piece.name, labels.join(","));
+                all.insert(series, told(&piece.value, &piece.exemplars));
+            }
+        }
+        all
     }
 
     /// All samples that a scrape must show, and no others.
@@ -371,23 +519,32 @@ fn any_push() -> impl Strategy<Value = Push> {
         by_label((any::<u16>(), -10_000..10_000)),
         any_wide(),
         prop_oneof![2 => Just(None), 1 => any::<(bool, u16)>().prop_map(Some)],
+        any_rich(),
         defect,
+        prop::sample::select(vec![Format::Text, Format::OpenMetrics, Format::Protobuf]),
     )
-        .prop_map(|(counters, gauges, untyped, histograms, summaries, wide, either, defect)| Push {
-            counters,
-            gauges,
-            untyped,
-            histograms,
-            summaries,
-            wide,
-            either,
-            defect,
-        })
+        .prop_map(
+            |(counters, gauges, untyped, histograms, summaries, wide, either, rich, defect, format)| {
+                let push = Push {
+                    counters,
+                    gauges,
+                    untyped,
+                    histograms,
+                    summaries,
+                    wide,
+                    either,
+                    rich,
+                    defect,
+                    format,
+                };
+                push.in_format(format)
+            },
+        )
 }
 
 /// A push to replace with: often one of nothing.
 fn any_put() -> impl Strategy<Value = Push> {
-    prop_oneof![1 => Just(Push::default()), 4 => any_push()]
+    prop_oneof![1 => Just(Push::empty()), 4 => any_push()]
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -449,16 +606,16 @@ impl Pair {
     async fn step(&mut self, step: &Step) {
         match step {
             Step::Push(key, push) => {
-                let status = self.until_accepted("POST", *key, &push.body()).await;
+                let status = self.until_accepted("POST", *key, push.format, push.body()).await;
                 self.judge("POST", *key, push, status);
             }
             Step::Put(key, push) => {
-                let status = self.until_accepted("PUT", *key, &push.body()).await;
+                let status = self.until_accepted("PUT", *key, push.format, push.body()).await;
                 self.judge("PUT", *key, push, status);
             }
             Step::FailingPut(key, push, fail) => {
                 self.plan(fail);
-                let status = self.until_accepted("PUT", *key, &push.body()).await;
+                let status = self.until_accepted("PUT", *key, push.format, push.body()).await;
                 self.judge("PUT", *key, push, status);
             }
             Step::Wipe(fail) => {
@@ -471,18 +628,18 @@ impl Pair {
                 self.seed().await;
             }
             Step::Delete(key) => {
-                assert_eq!(self.until_accepted("DELETE", *key, "").await, 202);
+                assert_eq!(self.until_accepted("DELETE", *key, Format::Text, Vec::new()).await, 202);
                 self.model.0.remove(key);
             }
             Step::Together(pushes) => self.together(pushes).await,
             Step::FailingPush(key, push, fail) => {
                 self.plan(fail);
-                let status = self.until_accepted("POST", *key, &push.body()).await;
+                let status = self.until_accepted("POST", *key, push.format, push.body()).await;
                 self.judge("POST", *key, push, status);
             }
             Step::FailingDelete(key, fail) => {
                 self.plan(fail);
-                assert_eq!(self.until_accepted("DELETE", *key, "").await, 202);
+                assert_eq!(self.until_accepted("DELETE", *key, Format::Text, Vec::new()).await, 202);
                 self.model.0.remove(key);
             }
             Step::Stop => {
@@ -505,30 +662,37 @@ impl Pair {
     /// Pushes at the same time. Gauges that two of them set could end up either way, so each keeps its own
     /// group's.
     async fn together(&mut self, pushes: &[(Key, Push)]) {
-        let without = |push: &Push| Push { gauges: BTreeMap::new(), either: None, ..push.clone() };
+        let without = |push: &Push| Push {
+            gauges: BTreeMap::new(),
+            either: None,
+            rich: push.rich.additive(),
+            ..push.clone()
+        };
         // Of those that replace the last one counts, whichever that is: one for each group.
         let mut seen = BTreeSet::new();
         let is_alone = |(key, _): &&(Key, Push)| self.mode == Mode::Merging || seen.insert(*key);
         let pushes: Vec<(Key, Push)> =
             pushes.iter().filter(is_alone).map(|(key, push)| (*key, without(push))).collect();
-        let bodies: Vec<(String, String)> =
-            pushes.iter().map(|(key, push)| (key.path(), push.body())).collect();
-        let answers = bodies.iter().map(|(path, body)| self.real.push(path, body));
+        let paths: Vec<String> = pushes.iter().map(|(key, _)| key.path()).collect();
+        let answers = pushes
+            .iter()
+            .zip(&paths)
+            .map(|((_, push), path)| self.real.send_as(push.format, "POST", path, push.body()));
         let answers = futures_util::future::join_all(answers).await;
         for ((key, push), (status, _)) in pushes.iter().zip(answers) {
             let mut status = status.as_u16();
             if status == 503 {
-                status = self.until_accepted("POST", *key, &push.body()).await;
+                status = self.until_accepted("POST", *key, push.format, push.body()).await;
             }
             self.judge("POST", *key, push, status);
         }
     }
 
     /// Sends a request again until the store works. While it does not, the scrape must stay as it was.
-    async fn until_accepted(&self, method: &str, key: Key, body: &str) -> u16 {
+    async fn until_accepted(&self, method: &str, key: Key, format: Format, body: Vec<u8>) -> u16 {
         loop {
             let before = self.real.scrape_pushed().await;
-            let (status, text) = self.real.send(method, &key.path(), body.to_owned()).await;
+            let (status, text) = self.real.send_as(format, method, &key.path(), body.clone()).await;
             if status != 503 {
                 self.disk.fail_next([]);
                 return status.as_u16();
@@ -541,7 +705,12 @@ impl Pair {
 
     fn judge(&mut self, method: &str, key: Key, push: &Push, status: u16) {
         let is_refused = push.defect.is_some() || self.model.clashes(key, push, self.mode);
-        assert_eq!(status, if is_refused { 400 } else { 200 }, "{}", push.body());
+        assert_eq!(
+            status,
+            if is_refused { 400 } else { 200 },
+            "{push:?}\n{}",
+            String::from_utf8_lossy(&push.body())
+        );
         match method {
             _ if is_refused => {}
             "PUT" => self.model.put(key, push, self.mode),
@@ -553,11 +722,18 @@ impl Pair {
         let scrape = self.real.scrape_pushed().await;
         let shown: BTreeMap<String, f64> = crate::support::samples::samples(&scrape)
             .into_iter()
-            .filter(|(series, _)| !series.contains("job=\"seed\""))
+            .filter(|(series, _)| !series.contains("job=\"seed\"") && !series.starts_with("x_"))
             .map(|(series, value)| (series.to_owned(), value))
             .collect();
         // Labels stand in name order, which puts `l` after `instance` and `job`, as the model writes them.
         assert_eq!(shown, self.model.samples(), "{scrape}");
+        let natively = self.real.scrape_natively().await;
+        let rich: BTreeMap<String, String> = natively
+            .iter()
+            .filter(|(series, _)| series.starts_with("x_"))
+            .map(|(series, (value, exemplars))| (series.clone(), told(value, exemplars)))
+            .collect();
+        assert_eq!(rich, self.model.rich(), "{natively:?}");
     }
 }
 
@@ -581,7 +757,10 @@ fn run(steps: &[Step], durability: Durability, mode: Mode) {
         let before = pair.real.scrape().await;
         assert_eq!(pair.real.scrape().await, before, "two scrapes with nothing in between differ");
         pair.real.gateway.stop().await.expect("nothing is planned to fail");
-        assert_eq!(pair.open().scrape().await, before, "a stop and a start have changed something");
+        let natively = format!("{:?}", pair.real.scrape_natively().await);
+        let again = pair.open();
+        assert_eq!(again.scrape().await, before, "a stop and a start have changed something");
+        assert_eq!(format!("{:?}", again.scrape_natively().await), natively);
     });
 }
 

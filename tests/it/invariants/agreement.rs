@@ -4,8 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use super::{in_memory, push, run};
+use tallygate::model::{Bucket, Counts, Histogram, NativeCounts, NativeHistogram, Summary, Value};
+
+use super::{in_memory, run};
+use crate::support::bodies::{Format, Piece, body};
+use crate::support::in_process::InProcess;
 use crate::support::samples::samples;
 
 /// More series than stand on a page, so that one push changes several.
@@ -20,6 +25,54 @@ fn agreeing_body() -> String {
     body.push_str("u 1\n# TYPE s summary\ns_count 1\ns_sum 1\n# TYPE h histogram\n");
     body.push_str("h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n");
     body
+}
+
+/// The same in protobuf, and the histogram has native buckets too.
+fn agreeing_natively() -> Vec<u8> {
+    let piece = |name: &str, labels, value: Value| {
+        let metric_type = value.metric_type();
+        Piece { name: name.to_owned(), metric_type, labels, value, exemplars: Vec::new() }
+    };
+    let counter = |i: usize| piece("n", vec![("i".to_owned(), i.to_string())], Value::Counter(1.0));
+    let mut pieces: Vec<Piece> = (0..SERIES).map(counter).collect();
+    let one = Some(1.0);
+    let bucket = |upper_bound| Bucket { upper_bound, cumulative_count: 1.0 };
+    let counts = NativeCounts::Integer(Counts { count: 1, positive: vec![(0, 1)], ..Counts::default() });
+    let native =
+        NativeHistogram { schema: 0, zero_threshold: 0.0, custom_bounds: Vec::new(), counts, sum: None };
+    let histogram = Histogram {
+        buckets: vec![bucket(1.0), bucket(f64::INFINITY)],
+        sum: one,
+        count: one,
+        defect: None,
+        native: Some(Box::new(native)),
+    };
+    pieces.extend([
+        piece("u", Vec::new(), Value::Untyped(1.0)),
+        piece(
+            "s",
+            Vec::new(),
+            Value::Summary(Box::new(Summary { sum: one, count: one, ..Summary::default() })),
+        ),
+        piece("h", Vec::new(), Value::Histogram(Box::new(histogram))),
+    ]);
+    body(Format::Protobuf, &pieces)
+}
+
+/// The native buckets of the group that is pushed to in protobuf agree with a counter of it.
+async fn check_natively(gateway: &InProcess) {
+    let scrape = gateway.scrape_natively().await;
+    let counter = format!("n{{i=\"{}\",job=\"2\"}}", SERIES - 1);
+    let (Some((Value::Counter(count), _)), Some((Value::Histogram(histogram), _))) =
+        (scrape.get(&counter), scrape.get("h{job=\"2\"}"))
+    else {
+        assert!(!scrape.keys().any(|series| series.contains("job=\"2\"")), "parts of a push are missing");
+        return;
+    };
+    let part = histogram.native.as_deref().expect("it was pushed with native buckets");
+    let NativeCounts::Integer(counts) = &part.counts else { panic!("{part:?}") };
+    assert_eq!((part.count(), histogram.total(), histogram.sum), (*count, *count, Some(*count)));
+    assert_eq!(counts.positive, [(0, counts.count)]);
 }
 
 /// The number of pushes that each group shows, which all of its samples must agree on.
@@ -47,15 +100,19 @@ fn the_parts_of_one_push_agree_in_every_scrape_under_load() {
     const PUSHES: usize = 40;
     run(async {
         let gateway = Arc::new(in_memory());
-        let body: Arc<str> = agreeing_body().into();
+        let in_text = (Format::Text, agreeing_body().into_bytes());
+        let in_protobuf = (Format::Protobuf, agreeing_natively());
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                let (gateway, body) = (Arc::clone(&gateway), Arc::clone(&body));
                 // Two writers share a group.
-                let path = format!("/metrics/job/{}", writer / 2);
+                let (group, path) = (writer / 2, format!("/metrics/job/{}", writer / 2));
+                let (gateway, in_its_format) =
+                    (Arc::clone(&gateway), [&in_text, &in_protobuf][group / 2].clone());
                 tokio::spawn(async move {
                     for _ in 0..PUSHES {
-                        push(&gateway, &path, &body).await;
+                        let (format, body) = in_its_format.clone();
+                        let (status, text) = gateway.send_as(format, "POST", &path, body).await;
+                        assert_eq!(status, 200, "{text}");
                     }
                 })
             })
@@ -82,15 +139,25 @@ fn the_parts_of_one_push_agree_in_every_scrape_under_load() {
                 })
             })
             .collect();
+        let native_scraper = {
+            let (gateway, is_over) = (Arc::clone(&gateway), Arc::clone(&is_over));
+            tokio::spawn(async move {
+                while !is_over.load(Ordering::SeqCst) {
+                    check_natively(&gateway).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            })
+        };
         for writer in writers {
             writer.await.unwrap();
         }
         is_over.store(true, Ordering::SeqCst);
-        for scraper in scrapers {
+        for scraper in scrapers.into_iter().chain([native_scraper]) {
             scraper.await.unwrap();
         }
         let last = agreed(&gateway.scrape_pushed().await);
         assert!(last.values().all(|&count| count == 2.0 * 40.0), "{last:?}");
+        check_natively(&gateway).await;
         let between = between.load(Ordering::SeqCst);
         assert!(between >= 10, "only {between} scrapes were taken while pushes came in");
     });

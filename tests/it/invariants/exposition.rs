@@ -7,10 +7,12 @@ use axum::body::Body;
 use proptest::prelude::*;
 use tallygate::exposition::text;
 use tallygate::gateway::Options;
-use tallygate::model::{Bucket, Families, Value};
+use tallygate::model::{Bucket, Counts, Families, Histogram, NativeCounts, NativeHistogram, StateSet, Value};
 use tallygate::telemetry::LeftOut;
 
-use super::{Pushed, any_pushed, in_memory, one_by_one, push, run, written};
+use super::parts::{Pushed, any_pushed_in_text, written};
+use super::{in_memory, one_by_one, push, run};
+use crate::support::bodies::{Format, Piece, body};
 use crate::support::in_process::InProcess;
 use crate::support::records::Disk;
 use crate::support::samples::value;
@@ -49,7 +51,43 @@ struct Strange {
 }
 
 impl Strange {
-    fn body(&self) -> String {
+    /// The format that has words for it, and the body.
+    fn body(&self) -> (Format, Vec<u8>) {
+        let bucket = |upper_bound, cumulative_count| Bucket { upper_bound, cumulative_count };
+        let pushed = || Histogram {
+            buckets: vec![bucket(0.5, 1.0), bucket(f64::INFINITY, 3.0)],
+            sum: Some(self.value),
+            count: Some(3.0),
+            ..Histogram::default()
+        };
+        let (format, value) = match self.metric_type {
+            "native histogram" => {
+                let counts = Counts { count: 3, zero: 1, positive: vec![(1, 2)], negative: Vec::new() };
+                let counts = NativeCounts::Integer(counts);
+                let native = NativeHistogram {
+                    schema: 1,
+                    zero_threshold: 0.5,
+                    custom_bounds: Vec::new(),
+                    counts,
+                    sum: None,
+                };
+                let native = Some(Box::new(native));
+                (Format::Protobuf, Value::Histogram(Box::new(Histogram { native, ..pushed() })))
+            }
+            "gaugehistogram" => (Format::Protobuf, Value::GaugeHistogram(Box::new(pushed()))),
+            "stateset" => {
+                let states = vec![(self.help.as_str().into(), true), ("off".into(), false)];
+                (Format::OpenMetrics, Value::StateSet(Box::new(StateSet { states, defect: None })))
+            }
+            _ => return (Format::Text, self.text().into_bytes()),
+        };
+        let metric_type = value.metric_type();
+        let labels = self.labels.clone().into_iter().collect();
+        let piece = Piece { name: self.name.clone(), metric_type, labels, value, exemplars: Vec::new() };
+        (format, body(format, &[piece]))
+    }
+
+    fn text(&self) -> String {
         let Self { name, metric_type, .. } = self;
         let help = self.help.replace('\\', "\\\\").replace('\n', "\\n");
         let mut body = format!("# HELP {name} {help}\n");
@@ -91,7 +129,16 @@ fn any_strange() -> impl Strategy<Value = Strange> {
         1 => "[a-zA-Z][a-zA-Z0-9_]{0,4}",
     ];
     let labels = proptest::collection::btree_map(label, any_text(), 0..4);
-    let metric_type = prop::sample::select(vec!["counter", "gauge", "untyped", "histogram", "summary"]);
+    let metric_type = prop::sample::select(vec![
+        "counter",
+        "gauge",
+        "untyped",
+        "histogram",
+        "summary",
+        "native histogram",
+        "gaugehistogram",
+        "stateset",
+    ]);
     (0..3_u8, name, metric_type, any_text(), labels, any::<u64>().prop_map(f64::from_bits)).prop_map(
         |(job, name, metric_type, help, labels, value)| Strange {
             job,
@@ -114,7 +161,10 @@ fn check_scrape(scrape: &str) -> Families<'_> {
         for one in &family.series {
             let labels: Vec<_> =
                 families.labels_of(one).iter().map(|label| (&label.name, &label.value)).collect();
-            assert!(labels.is_sorted_by(|a, b| a.0 < b.0), "{labels:?}");
+            // The label of a state set that names the state stands behind the others.
+            let in_order = labels.split_last().filter(|(last, _)| last.0 == &family.name);
+            let in_order = in_order.map_or(&labels[..], |(_, others)| others);
+            assert!(in_order.is_sorted_by(|a, b| a.0 < b.0), "{labels:?}");
             assert!(
                 series.insert((&family.name, labels)),
                 "{} line {} is there twice\n{scrape}",
@@ -146,7 +196,9 @@ proptest! {
             push(&gateway, "/metrics/job/witness", "# TYPE witness counter\nwitness 7\n").await;
             let mut names = BTreeSet::from(["witness"]);
             for strange in &pushes {
-                let (status, text) = gateway.push(&format!("/metrics/job/{}", strange.job), &strange.body()).await;
+                let (format, body) = strange.body();
+                let path = format!("/metrics/job/{}", strange.job);
+                let (status, text) = gateway.send_as(format, "POST", &path, body).await;
                 assert!(status == 200 || status == 400, "{text}");
                 if status == 200 {
                     names.insert(&strange.name);
@@ -164,6 +216,8 @@ proptest! {
                 // A metric of the process gives way to a pushed one of another type.
                 let of_process = names.iter().filter(|name| name.starts_with("process_")).count();
                 assert!(left_out(LeftOut::Type) <= of_process as u64);
+                gateway.scrape_natively().await;
+                assert_eq!(left_out(LeftOut::Failed), 0, "in protobuf");
             }
         });
     }
@@ -207,9 +261,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_independent_parser_reads_the_same_numbers(parts in proptest::collection::vec(any_pushed(), 1..20)) {
+    fn an_independent_parser_reads_the_same_numbers(parts in proptest::collection::vec(any_pushed_in_text(), 1..20)) {
         let numbered: Vec<(usize, &Pushed)> = parts.iter().enumerate().collect();
-        let scrape = run(one_by_one(&numbered));
+        let scrape = run(async { one_by_one(&numbered).await.scrape_pushed().await });
         let ours = text::parse(scrape.as_bytes()).unwrap();
         let mut expected = BTreeMap::new();
         for family in &ours.families {

@@ -1,6 +1,7 @@
 //! A gateway in this process: the real router and the real committer, on an engine and a clock of the
 //! test's choice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,8 +10,11 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tallygate::gateway::{Clock, Effect, Gateway, Options};
 use tallygate::http;
+use tallygate::model::{Exemplar, Value};
 use tallygate::storage::Engine;
 use tallygate::telemetry::Metrics;
+
+use super::bodies::Format;
 
 /// A clock that stands still until the test moves it.
 #[derive(Default)]
@@ -58,10 +62,36 @@ impl InProcess {
 
     /// Sends a request with whatever headers it has.
     pub async fn request(&self, request: Request<Body>) -> (StatusCode, String) {
+        let (status, body) = self.bytes(request).await;
+        (status, String::from_utf8(body).unwrap())
+    }
+
+    async fn bytes(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
         let response = self.router.clone().answer(request).await;
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8(body.to_vec()).unwrap())
+        (status, body.to_vec())
+    }
+
+    /// Sends a body in a format.
+    pub async fn send_as(
+        &self,
+        format: Format,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> (StatusCode, String) {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("content-type", format.content_type());
+        self.request(request.body(body.into()).unwrap()).await
+    }
+
+    /// What is scraped in protobuf, less the gateway's own metrics and the push times: series by name and labels.
+    pub async fn scrape_natively(&self) -> BTreeMap<String, (Value, Vec<Exemplar>)> {
+        let request = Request::get("/metrics").header("accept", Format::Protobuf.content_type());
+        let (status, body) = self.bytes(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(status, StatusCode::OK);
+        super::bodies::series(&body)
     }
 
     /// Like [`Self::open`], with the effects that PUT and POST have in Pushgateway.

@@ -1,6 +1,7 @@
 //! What the tests speak with: a gateway in this process or in one of its own, and engines that fail on
 //! purpose.
 
+pub mod bodies;
 pub mod certificates;
 pub mod engines;
 pub mod in_process;
