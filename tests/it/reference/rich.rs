@@ -111,6 +111,7 @@ fn shown_of(pushed: &[PushedNative], schema: i8, zero_threshold: f64) -> NativeH
     NativeHistogram { schema, zero_threshold, custom_bounds: Vec::new(), counts, sum: None }
 }
 
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole numbers below 2^53")]
 fn whole(counts: &Counts<f64>) -> Counts<u64> {
     let side = |side: &[(i32, f64)]| side.iter().map(|&(index, count)| (index, count as u64)).collect();
     Counts {
