@@ -526,6 +526,7 @@ fn any_push() -> impl Strategy<Value = Push> {
         .prop_map(
             |(counters, gauges, untyped, histograms, summaries, wide, either, rich, defect, format)| {
                 let push = Push {
+                    format,
                     counters,
                     gauges,
                     untyped,
@@ -535,7 +536,6 @@ fn any_push() -> impl Strategy<Value = Push> {
                     either,
                     rich,
                     defect,
-                    format,
                 };
                 push.in_format(format)
             },
