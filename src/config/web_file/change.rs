@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::WebSettings;
-use crate::http::access::{RateLimit, Role, User};
+use crate::http::access::{RateLimit, Right, Role, User};
 use crate::net::{TlsConfig, TlsGuards};
 
 /// The restriction that is gone, and what to do about it.
@@ -43,7 +43,8 @@ pub(super) fn removed(old: &WebSettings, new: &WebSettings) -> Option<String> {
 fn unbound<'u>(old: &BTreeMap<String, User>, new: &'u BTreeMap<String, User>) -> Option<&'u str> {
     let lost = |(name, user): &(&String, &User)| {
         let before = old.get(*name).is_some_and(|old| old.role.jobs.is_some());
-        before && user.role.jobs.is_none() && !user.role.beyond(&old[*name].role).is_empty()
+        let may_push = user.role.rights.contains(&Right::Push);
+        before && may_push && user.role.jobs.is_none() && !user.role.beyond(&old[*name].role).is_empty()
     };
     new.iter().find(lost).map(|(name, _)| name.as_str())
 }

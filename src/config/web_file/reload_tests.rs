@@ -167,7 +167,7 @@ fn what_a_change_opens_is_followed_and_named() {
             "the user \"b\" gets the right \"admin\"",
         ),
         (all.replace(limit, ""), "rate_limit lets more requests through"),
-        (all.replace("burst: 2", "burst: 3"), "rate_limit lets more requests through"),
+        (all.replace("burst: 2", "burst: 30"), "rate_limit lets more requests through"),
         (all.replace("interval: 1s", "interval: 900ms"), "rate_limit lets more requests through"),
         (format!("{all}open_health: true\n"), "open_health: the health endpoints are open to everybody"),
     ] {
@@ -177,6 +177,10 @@ fn what_a_change_opens_is_followed_and_named() {
         // And back again, which opens nothing.
         assert_eq!(running.changes_to(&all), Ok(Vec::new()), "{text}");
     }
+    // Who may not push any more needs no jobs.
+    let mut running = Running::with(&all);
+    let reads = all.replace("rights: [push], jobs: [ci]", "rights: [read]");
+    assert_eq!(running.changes_to(&reads), Ok(vec!["the user \"a\" gets the right \"read\"".to_owned()]));
     // A user who is new and may do nothing, and another password, open nothing.
     let mut running = Running::with(&all);
     let more = all.replace("{a: HASH}", &format!("{{a: {}, c: HASH}}", HASH.replace("$04$", "$05$")));

@@ -65,6 +65,11 @@ fn a_section_that_is_empty_and_protects_nothing_is_remarked() {
             "{text}"
         );
     }
+    for text in ["{cert_file: \"\", key_file: \"\"}", "{min_version: TLS13}"] {
+        let expected =
+            "web configuration file, line 1: tls_server_config has neither cert nor key: TLS is off";
+        assert_eq!(remarks(&format!("tls_server_config: {text}\n")), [expected]);
+    }
     for empty in ["", " []"] {
         let verified = "client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert";
         assert_eq!(
@@ -223,6 +228,7 @@ fn mistakes_about_tls_name_the_setting() {
         ("{cert_file: cert.pem, key_file: cert.pem}", "key_file: there is no private key in it"),
         ("{cert_file: cert.pem, key_file: other.key}", "key_file: it is not the key of the certificate"),
         ("{cert: x, cert_file: cert.pem, key_file: key.pem}", "cert_file: cert is given, too"),
+        ("{client_allowed_sans: [a]}", "tls_server_config.client_allowed_sans: TLS needs cert"),
         ("{cert: nonsense, key_file: key.pem}", "tls_server_config.cert: there is no certificate in it"),
     ] {
         let error = read(&format!("tls_server_config: {text}\n")).expect_err(text);

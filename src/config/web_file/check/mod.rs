@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 use serde_saphyr::Spanned;
 
-use super::raw::{Emptiable, Given, RawFile, Text};
+use super::raw::{Emptiable, Given, RawFile, RawTls, Text};
 use super::{Fault, WebSettings};
 use crate::http::access::AccessOptions;
 
@@ -23,7 +23,8 @@ type ReadNamed<'r> = dyn FnMut(&Path) -> io::Result<Vec<u8>> + 'r;
 
 /// The settings; `read` reads the files that they name.
 pub(super) fn settings(raw: RawFile, read: &mut ReadNamed<'_>) -> Result<WebSettings, Fault> {
-    let remarks = remarks(&raw);
+    let others = remarks(&raw);
+    let tls_is_off = raw.tls_server_config.as_ref().map(tls_is_off);
     let has_roles = raw.roles.is_some();
     let http = given(raw.http_server_config);
     let access = AccessOptions {
@@ -33,6 +34,7 @@ pub(super) fn settings(raw: RawFile, read: &mut ReadNamed<'_>) -> Result<WebSett
         headers: headers::headers(&http)?,
     };
     let tls = tls::tls(&given(raw.tls_server_config), http.http2.unwrap_or(true), read)?;
+    let remarks = tls_is_off.filter(|_| tls.is_none()).into_iter().chain(others).collect();
     Ok(WebSettings { tls, access, remarks, has_roles })
 }
 
@@ -41,12 +43,12 @@ fn given<T: Default>(section: Option<Given<T>>) -> T {
     section.and_then(|section| section.value).unwrap_or_default()
 }
 
-/// The sections that protect something elsewhere, and are there without protecting anything here.
+/// The sections other than that of TLS that protect something elsewhere, and are there without protecting anything
+/// here.
 fn remarks(raw: &RawFile) -> Vec<String> {
     let tls = raw.tls_server_config.as_ref();
     let sans = tls.and_then(|tls| tls.value.as_ref()).and_then(|tls| tls.client_allowed_sans.as_ref());
     [
-        tls.and_then(|tls| remark(tls, "tls_server_config", "TLS is off")),
         raw.basic_auth_users
             .as_ref()
             .and_then(|users| remark(users, "basic_auth_users", "nobody is asked for a password")),
@@ -58,6 +60,15 @@ fn remarks(raw: &RawFile) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The remark on a section about TLS without a certificate.
+fn tls_is_off(section: &Given<RawTls>) -> String {
+    const EFFECT: &str = "TLS is off";
+    remark(section, "tls_server_config", EFFECT).unwrap_or_else(|| {
+        let line = section.referenced.line();
+        format!("web configuration file, line {line}: tls_server_config has neither cert nor key: {EFFECT}")
+    })
 }
 
 fn remark<T: Emptiable>(section: &Given<T>, key: &str, effect: &str) -> Option<String> {

@@ -53,6 +53,9 @@ fn setting_without_certificate(raw: &RawTls, client_ca: Option<&PemText<'_>>) ->
     if let Some(pem) = client_ca {
         return Some(pem.fault(WHAT));
     }
+    if let Some(name) = client_allowed_sans(raw).first() {
+        return Some(fault(name, "tls_server_config.client_allowed_sans", WHAT));
+    }
     raw.client_auth_type
         .as_ref()
         .filter(|text| !matches!(text.value.as_str(), "" | "NoClientCert"))
