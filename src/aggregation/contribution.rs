@@ -14,7 +14,7 @@ use super::{counter, gauge, untyped};
 /// What one accepted series of a push adds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Contribution {
-    /// A number that adds up; finite.
+    /// A number that adds up; finite, unless it is to replace what is there.
     Add(f64),
     /// A number that replaces; any, with one bit pattern for all that are not numbers.
     Set(f64),
@@ -81,6 +81,36 @@ impl Contribution {
         }
     }
 
+    /// Like [`Self::new`], for a push that replaces: where nothing is added, a counter may also be negative, and no
+    /// value and no sum needs to be finite.
+    pub fn replacing(
+        value: &Value,
+        settled: MetricType,
+        name: &str,
+        mode: UntypedMode,
+    ) -> Result<Self, ValueError> {
+        let adding = Self::new(value, settled, name, mode);
+        if !matches!(adding, Err(ValueError::NotFinite { .. } | ValueError::Negative { .. })) {
+            return adding;
+        }
+        match (settled, value) {
+            (MetricType::Counter, Value::Counter(value) | Value::Untyped(value)) => Ok(Self::Add(*value)),
+            (MetricType::Untyped, Value::Untyped(value)) => Ok(Self::Set(gauge::contribution(*value))),
+            (MetricType::Histogram, Value::Histogram(value)) => {
+                match &value.native {
+                    Some(part) => NativeHistogram::with_any_sum(value, part)
+                        .map(|native| Self::Native(Box::new(native))),
+                    None => HistogramContribution::with_any_sum(value)
+                        .map(|pushed| Self::Histogram(Box::new(pushed))),
+                }
+            }
+            (MetricType::Summary, Value::Summary(value)) => {
+                SummaryContribution::with_any_sum(value).map(|pushed| Self::Summary(Box::new(pushed)))
+            }
+            _ => adding,
+        }
+    }
+
     /// How many buckets (`+Inf` included), quantiles or states it has, as far as it is not bounded by itself; 0 for
     /// what is one number.
     pub fn parts(&self) -> usize {
@@ -102,7 +132,9 @@ impl Contribution {
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::State;
     use super::*;
+    use crate::model::Stamp;
 
     fn new(value: &Value, settled: MetricType) -> Result<Contribution, ValueError> {
         Contribution::new(value, settled, "m", UntypedMode::Sum)
@@ -117,6 +149,43 @@ mod tests {
         assert!(matches!(new(&value, MetricType::Histogram), Err(ValueError::OtherType { .. })));
         assert!(new(&Value::Untyped(-2.0), MetricType::Counter).is_err());
         assert!(new(&Value::Untyped(-2.0), MetricType::Untyped).is_ok());
+    }
+
+    #[test]
+    fn what_replaces_need_not_be_something_that_adds_up() {
+        let replacing =
+            |value: &Value, settled| Contribution::replacing(value, settled, "m", UntypedMode::Sum);
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.5] {
+            for (value, settled) in [
+                (Value::Counter(number), MetricType::Counter),
+                (Value::Untyped(number), MetricType::Counter),
+                (Value::Untyped(number), MetricType::Untyped),
+            ] {
+                let pushed = replacing(&value, settled).unwrap();
+                let shown = match State::new(settled, &pushed, Stamp(1)).expose() {
+                    Value::Counter(shown) | Value::Untyped(shown) => shown,
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(shown.to_bits(), number.to_bits(), "{value:?} as {settled}");
+            }
+            let buckets = vec![crate::model::Bucket { upper_bound: f64::INFINITY, cumulative_count: 2.0 }];
+            let histogram = crate::model::Histogram { buckets, sum: Some(number), ..Default::default() };
+            let pushed = replacing(&Value::Histogram(Box::new(histogram)), MetricType::Histogram).unwrap();
+            let Value::Histogram(shown) = State::new(MetricType::Histogram, &pushed, Stamp(1)).expose()
+            else {
+                panic!("a histogram is shown as one");
+            };
+            assert_eq!((shown.count, shown.sum.map(f64::to_bits)), (Some(2.0), Some(number.to_bits())));
+            let summary = crate::model::Summary { sum: Some(number), count: Some(3.0), ..Default::default() };
+            let pushed = replacing(&Value::Summary(Box::new(summary)), MetricType::Summary).unwrap();
+            let Value::Summary(shown) = State::new(MetricType::Summary, &pushed, Stamp(1)).expose() else {
+                panic!("a summary is shown as one");
+            };
+            assert_eq!((shown.count, shown.sum.map(f64::to_bits)), (Some(3.0), Some(number.to_bits())));
+        }
+        let summary = crate::model::Summary { count: Some(-3.0), ..Default::default() };
+        assert!(replacing(&Value::Summary(Box::new(summary)), MetricType::Summary).is_err());
+        assert!(replacing(&Value::Gauge(1.0), MetricType::Counter).is_err());
     }
 
     #[test]

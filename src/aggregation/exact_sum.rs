@@ -1,7 +1,8 @@
 //! The exact sum of floating-point numbers.
 //!
 //! Equal sums have equal states, bit for bit, whatever was added in whatever order: the state is the
-//! mathematical sum and nothing else. Nearly always it is one or two floating-point numbers.
+//! mathematical sum and nothing else. Nearly always it is one or two floating-point numbers. What is not finite
+//! adds up as IEEE 754 has it: an infinity stays, two of opposite signs and all with a NaN are NaN.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,14 +16,27 @@ const PAIR_MAX: f64 = f64::MAX / 8.0;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ExactSum(Repr);
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(into = "Stored", try_from = "Stored")]
 enum Repr {
     /// The sum is exactly `high + low`, and `high` is the sum correctly rounded. There is at most one such
-    /// pair.
+    /// pair. A sum that is not finite is `high`, and `low` is 0.
     Pair { high: f64, low: f64 },
     /// Any other sum.
     Wide(Box<Wide>),
+}
+
+/// Bit for bit, so that a sum that is not a number equals itself.
+impl PartialEq for Repr {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pair { high, low }, Self::Pair { high: other_high, low: other_low }) => {
+                (high.to_bits(), low.to_bits()) == (other_high.to_bits(), other_low.to_bits())
+            }
+            (Self::Wide(wide), Self::Wide(other)) => wide == other,
+            (Self::Pair { .. }, Self::Wide(_)) | (Self::Wide(_), Self::Pair { .. }) => false,
+        }
+    }
 }
 
 /// A sum as it is stored: those that are met most take the least room.
@@ -88,7 +102,7 @@ impl Default for ExactSum {
 }
 
 impl ExactSum {
-    /// The sum of one finite number.
+    /// The sum of one number.
     pub(crate) fn of(value: f64) -> Self {
         let mut sum = Self::default();
         sum.add(value);
@@ -119,12 +133,18 @@ impl ExactSum {
         }
     }
 
-    /// Adds a finite number.
+    /// Whether it is a finite number.
+    #[inline]
+    pub(crate) fn is_finite(&self) -> bool {
+        !matches!(&self.0, Repr::Pair { high, .. } if !high.is_finite())
+    }
+
+    /// Adds a number.
     #[inline]
     pub(crate) fn add(&mut self, value: f64) {
-        debug_assert!(value.is_finite());
         match &mut self.0 {
             Repr::Pair { high, low } => {
+                // The error is NaN where one of them is not finite.
                 let (sum, error) = two_sum(*high, value);
                 if *low == 0.0 && error == 0.0 && sum.abs() <= PAIR_MAX {
                     // Nothing was rounded. Adding zero turns a negative zero into a positive one.
@@ -133,11 +153,17 @@ impl ExactSum {
                     self.add_to_pair(value);
                 }
             }
+            Repr::Wide(_) if !value.is_finite() => *self = Self::not_finite(value),
             Repr::Wide(wide) => {
                 wide.add(value);
                 self.narrow();
             }
         }
+    }
+
+    /// The sum that is an infinity, or not a number.
+    fn not_finite(sum: f64) -> Self {
+        Self(Repr::Pair { high: if sum.is_nan() { f64::NAN } else { sum }, low: 0.0 })
     }
 
     /// Appends the sum to a record.
@@ -172,6 +198,7 @@ impl ExactSum {
                 self.add(*high);
                 self.add(*low);
             }
+            Repr::Wide(_) if !self.is_finite() => {}
             Repr::Wide(other) => {
                 let mut wide = self.to_wide();
                 wide.combine(other);
@@ -188,6 +215,7 @@ impl ExactSum {
                 self.add(-*high);
                 self.add(-*low);
             }
+            Repr::Wide(_) if !self.is_finite() => {}
             Repr::Wide(other) => {
                 let mut wide = self.to_wide();
                 wide.combine(&other.negated());
@@ -217,13 +245,18 @@ impl ExactSum {
     /// Whether it is what this code makes, as against what a store could hold.
     pub(crate) fn is_sound(&self) -> bool {
         match &self.0 {
-            Repr::Pair { high, low } => high.is_finite() && two_sum(*high, *low) == (*high, *low),
+            Repr::Pair { high, low } if high.is_finite() => two_sum(*high, *low) == (*high, *low),
+            Repr::Pair { .. } => *self == Self::not_finite(self.value()),
             Repr::Wide(_) => true,
         }
     }
 
     fn add_to_pair(&mut self, value: f64) {
         let Repr::Pair { high, low } = self.0 else { unreachable!("called for a pair only") };
+        if !(high.is_finite() && value.is_finite()) {
+            *self = Self::not_finite(high + value);
+            return;
+        }
         if high.abs() <= PAIR_MAX
             && value.abs() <= PAIR_MAX
             && let Some((high, low)) = pair_of_three(high, low, value)
@@ -303,6 +336,36 @@ mod tests {
             sum.add(value);
         }
         sum
+    }
+
+    #[test]
+    fn what_is_not_finite_adds_up_as_in_ieee_754() {
+        const INF: f64 = f64::INFINITY;
+        let large = [f64::MAX, f64::MAX, 1.0];
+        for (values, expected) in [
+            (&[1.0, INF, -5.0][..], INF),
+            (&[-INF, 5.0], -INF),
+            (&[INF, -INF], f64::NAN),
+            (&[1e300, 1e-300, -f64::NAN, 1.0], f64::NAN),
+        ] {
+            let expected = ExactSum::of(expected);
+            assert_eq!(sum(values), expected, "{values:?}");
+            assert!(!expected.is_finite() && expected.is_sound() && !expected.is_whole());
+            let mut wide = sum(&large);
+            assert!(wide.is_finite());
+            wide.combine(&expected);
+            assert_eq!(wide, expected);
+            wide.combine(&sum(&large));
+            assert_eq!(wide, expected);
+            wide.subtract(&sum(&large));
+            assert_eq!(wide, expected);
+            let mut bytes = Vec::new();
+            expected.encode(&mut bytes);
+            assert_eq!(bytes, postcard::to_stdvec(&expected).unwrap());
+            assert_eq!(postcard::from_bytes::<ExactSum>(&bytes).unwrap(), expected);
+        }
+        let other_bits = ExactSum(Repr::Pair { high: -f64::NAN, low: 0.0 });
+        assert!(!other_bits.is_sound());
     }
 
     /// The sum by arbitrary-precision integers, in units of the smallest subnormal: an independent

@@ -31,6 +31,12 @@ impl HistogramContribution {
         Ok(Self { buckets: apart(&buckets)?, sum })
     }
 
+    /// Like [`Self::new`], with any sum.
+    pub(super) fn with_any_sum(pushed: &Pushed) -> Result<Self, ValueError> {
+        let checked = Self::new(&Pushed { sum: None, ..pushed.clone() })?;
+        Ok(Self { sum: pushed.sum.unwrap_or(0.0), ..checked })
+    }
+
     /// Of the classic buckets of a histogram that has more than these, with its count.
     pub(super) fn of_buckets(buckets: &[Bucket], count: f64, sum: f64) -> Result<Self, ValueError> {
         Ok(Self { buckets: apart(&cumulative(buckets, Some(count))?)?, sum })

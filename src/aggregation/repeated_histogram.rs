@@ -38,8 +38,9 @@ impl RepeatedHistogram {
         ascends.then(|| Self { buckets: buckets.into(), sum: places.sum.map(as_place), count })
     }
 
-    /// What the histogram with these numbers adds. `None` if it must be refused.
-    pub fn contribution(&self, numbers: &[f64]) -> Option<Contribution> {
+    /// What the histogram with these numbers adds, or, if it `replaces`, what takes the place of what is there.
+    /// `None` if it must be refused.
+    pub fn contribution(&self, numbers: &[f64], replaces: bool) -> Option<Contribution> {
         let number = |place: u32| numbers[place as usize];
         let mut below = 0;
         let mut alone = Vec::with_capacity(self.buckets.len());
@@ -53,7 +54,10 @@ impl RepeatedHistogram {
         {
             return None;
         }
-        let sum = finite("_sum", self.sum.map_or(0.0, number)).ok()?;
+        let sum = self.sum.map_or(0.0, number);
+        if !replaces {
+            finite("_sum", sum).ok()?;
+        }
         Some(Contribution::Histogram(Box::new(HistogramContribution::checked(alone, sum))))
     }
 
@@ -120,8 +124,20 @@ mod tests {
                 numbers.sort_by(f64::total_cmp);
             }
             let expected = HistogramContribution::new(&with_numbers(&places, &numbers)).ok();
-            let found = RepeatedHistogram::of(&places).and_then(|repeated| repeated.contribution(&numbers));
+            let found = RepeatedHistogram::of(&places).and_then(|repeated| repeated.contribution(&numbers, false));
             prop_assert_eq!(found, expected.map(|histogram| Contribution::Histogram(Box::new(histogram))));
         }
+    }
+
+    #[test]
+    fn what_replaces_may_have_any_sum() {
+        let bucket = Bucket { upper_bound: f64::INFINITY, cumulative_count: 0.0 };
+        let places = Pushed { buckets: vec![bucket], sum: Some(1.0), ..Pushed::default() };
+        let repeated = RepeatedHistogram::of(&places).unwrap();
+        for sum in [f64::INFINITY, f64::NAN] {
+            assert_eq!(repeated.contribution(&[2.0, sum], false), None);
+            assert!(repeated.contribution(&[2.0, sum], true).is_some());
+        }
+        assert_eq!(repeated.contribution(&[1.5, 1.0], true), None);
     }
 }

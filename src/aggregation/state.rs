@@ -72,7 +72,8 @@ pub struct Absorbed {
     /// Whether a total has reached the largest number that can be shown.
     pub saturated: bool,
     /// Whether what is shown from now on is a new series to Prometheus, as if the old one had been reset: a
-    /// native histogram has other custom bounds than before. It needs a new created timestamp.
+    /// native histogram has other custom bounds than before, or a total that was not finite has given way. It needs a
+    /// new created timestamp.
     pub restarted: bool,
 }
 
@@ -159,7 +160,7 @@ impl State {
     /// Takes in a contribution, which was made for this type.
     pub fn absorb(&mut self, contribution: &Contribution, stamp: Stamp) -> Absorbed {
         let saturated = match (&mut *self, contribution) {
-            (Self::Counter(counter), Contribution::Add(value)) => counter.absorb(*value),
+            (Self::Counter(counter), Contribution::Add(value)) => return counter.absorb(*value),
             (Self::Untyped(untyped), Contribution::Add(value)) => untyped.add(*value),
             (Self::Histogram(histogram), Contribution::Histogram(pushed)) => histogram.absorb(pushed),
             (Self::Summary(summary), Contribution::Summary(pushed)) => summary.absorb(pushed),

@@ -41,6 +41,12 @@ impl SummaryContribution {
         Ok(Self { quantiles, count: count("_count", pushed.count.unwrap_or(0.0))?, sum })
     }
 
+    /// Like [`Self::new`], with any sum.
+    pub(super) fn with_any_sum(pushed: &Pushed) -> Result<Self, ValueError> {
+        let checked = Self::new(&Pushed { sum: None, ..pushed.clone() })?;
+        Ok(Self { sum: pushed.sum.unwrap_or(0.0), ..checked })
+    }
+
     /// How many quantiles it has.
     pub(super) fn quantiles(&self) -> usize {
         self.quantiles.len()

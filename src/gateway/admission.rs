@@ -193,10 +193,15 @@ impl Admission<'_> {
         };
         for series in fresh.series {
             let FreshSeries { labels, value, line, .. } = &series;
-            let contribution =
-                contribution(self.shared, self.key, &planned.name, metric_type, value, *line, || {
-                    labels.clone()
-                })?;
+            let contribution = contribution(
+                (self.shared, self.effect),
+                self.key,
+                &planned.name,
+                metric_type,
+                value,
+                *line,
+                || labels.clone(),
+            )?;
             let slot = planned.known.as_ref().and_then(|known| Some((known, self.find(known, &series)?)));
             if let Some((known, slot)) = slot {
                 if self.live.is_some_and(|live| live.is_vacant(slot)) {

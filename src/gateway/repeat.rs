@@ -134,6 +134,7 @@ impl Repeat {
         if !self.helps.iter().all(has_help) || (self.adopts && effect.replaces()) {
             return None;
         }
+        let make = if effect.replaces() { Contribution::replacing } else { Contribution::new };
         let mut known = Vec::with_capacity(self.simple.len() + self.composed.len());
         for simple in &self.simple {
             let number = numbers[simple.number as usize];
@@ -142,15 +143,15 @@ impl Repeat {
                 MetricType::Gauge => Value::Gauge(number),
                 _ => Value::Untyped(number),
             };
-            let contribution = Contribution::new(&value, simple.settled, "", simple.untyped).ok()?;
+            let contribution = make(&value, simple.settled, "", simple.untyped).ok()?;
             known.push(KnownSeries { slot: simple.slot, contribution, line: 0 });
         }
         for composed in &self.composed {
             let contribution = match &composed.parts {
-                Parts::Histogram(histogram) => histogram.contribution(numbers)?,
+                Parts::Histogram(histogram) => histogram.contribution(numbers, effect.replaces())?,
                 Parts::Summary(places) => {
                     let value = Value::Summary(Box::new(filled_in(places, numbers)));
-                    Contribution::new(&value, MetricType::Summary, "", UntypedMode::Sum).ok()?
+                    make(&value, MetricType::Summary, "", UntypedMode::Sum).ok()?
                 }
             };
             known.push(KnownSeries { slot: composed.slot, contribution, line: composed.line });

@@ -280,7 +280,8 @@ impl<'r, 'b> Resolver<'r, 'b> {
         series: &Series,
         settled: MetricType,
     ) -> Result<Contribution, Rejection> {
-        contribution(self.shared, self.key, &family.name, settled, &series.value, series.line, || {
+        let rules = (self.shared, self.effect);
+        contribution(rules, self.key, &family.name, settled, &series.value, series.line, || {
             label_set(&self.scratch)
         })
     }
@@ -289,7 +290,7 @@ impl<'r, 'b> Resolver<'r, 'b> {
 /// What a series adds, if its value is one that its type can have and not too large. `labels` are asked
 /// for only for the error.
 pub(crate) fn contribution(
-    shared: &Shared,
+    (shared, effect): (&Shared, Effect),
     key: &GroupingKey,
     family: &str,
     settled: MetricType,
@@ -297,7 +298,8 @@ pub(crate) fn contribution(
     line: u32,
     labels: impl FnOnce() -> LabelSet,
 ) -> Result<Contribution, Rejection> {
-    let made = Contribution::new(value, settled, family, shared.options.untyped);
+    let checked = if effect.replaces() { Contribution::replacing } else { Contribution::new };
+    let made = checked(value, settled, family, shared.options.untyped);
     let contribution = made.map_err(|error| Rejection::Value {
         family: family.to_owned(),
         labels: with_key(key, &labels()).to_string(),
@@ -416,6 +418,10 @@ fn check_family(family: &MetricFamily<'_>, key: &GroupingKey, limits: &Limits) -
     let line = family.series.first().map_or(0, |series| series.line);
     if super::RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
         return Err(Rejection::ReservedName { family: excerpt(name), line });
+    }
+    if family.metric_type == MetricType::StateSet && name.starts_with("__") {
+        // It is the name of a label, too.
+        return Err(Rejection::LabelName { family: excerpt(name), label: excerpt(name), line });
     }
     let what = || format!("bytes of the metric name \"{}\" (line {line})", excerpt(name));
     limited(what, name.len(), limits.name_bytes_max, Limits::NAME_BYTES_FLAG)?;

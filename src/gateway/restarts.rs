@@ -6,7 +6,10 @@ use crate::model::{Counts, Histogram, NativeCounts, NativeHistogram, Value};
 /// told, and nobody asks.
 pub(crate) fn restarts(before: &Value, after: &Value) -> bool {
     match (before, after) {
-        (Value::Counter(before), Value::Counter(after)) => after < before,
+        // Something else than a number is followed by nothing that it has grown to.
+        (Value::Counter(before), Value::Counter(after)) => {
+            after < before || (before.is_nan() != after.is_nan())
+        }
         (Value::Histogram(before), Value::Histogram(after)) => histogram_restarts(before, after),
         (Value::Summary(before), Value::Summary(after)) => {
             after.count.unwrap_or(0.0) < before.count.unwrap_or(0.0)
@@ -84,6 +87,8 @@ mod tests {
     fn what_grows_goes_on_and_what_falls_begins_again() {
         let restart = |before: f64, after: f64| restarts(&Value::Counter(before), &Value::Counter(after));
         assert!(!restart(1.0, 1.0) && !restart(1.0, 2.0) && restart(2.0, 1.0));
+        assert!(restart(1.0, f64::NAN) && restart(f64::NAN, 2.0) && !restart(f64::NAN, f64::NAN));
+        assert!(!restart(1.0, f64::INFINITY) && restart(f64::INFINITY, 1.0));
         assert!(!restarts(&Value::Gauge(2.0), &Value::Gauge(1.0)));
         let before = histogram(&[(1.0, 2.0), (f64::INFINITY, 5.0)], None);
         let grown = histogram(&[(1.0, 2.0), (f64::INFINITY, 6.0)], None);

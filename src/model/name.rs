@@ -30,7 +30,7 @@ impl NameScheme {
     }
 
     /// Whether a push may set a label of this name. Reserved for internal use by the data model is what begins
-    /// with `__`, here also where it does so only once it is shown to somebody who knows legacy names.
+    /// with `__`, here also where it does so once what a legacy name may not hold is shown as `_`.
     pub fn is_pushable_label_name(self, name: &str) -> bool {
         match self {
             Self::Legacy => is_pushable_label_name(name),

@@ -125,7 +125,7 @@ metrics! {
     families_left_out: CounterPer<LeftOut> = "tallygate_scrape_families_left_out_total",
         "Families left out of a scrape, by reason: they cannot be written, are our own and a stored one has another type, or share a name in its format.";
     series_left_out: Counter = "tallygate_scrape_series_left_out_total",
-        "Series left out of a scrape: its format makes one of several names of labels, and they look like others.";
+        "Series left out of a scrape: escaped as it asks for, they look like others, or a label has a reserved name.";
     http_requests: CounterPer<(Handler, Method, StatusCode)> = "pushgateway_http_requests_total",
         "Requests that a handler has answered, by handler, method and status code. Scrapes are not among them, nor are 404, 405 and redirects.";
     push_seconds: SummaryPer<PushMethod, AsSeconds> = "pushgateway_http_push_duration_seconds",

@@ -9,6 +9,7 @@ use tallygate::gateway::{Limits, Options};
 use tallygate::storage::MemoryEngine;
 use tallygate::storage::testing::{Freezer, FrozenEngine};
 
+use crate::support::bodies::Format;
 use crate::support::in_process::InProcess;
 use crate::support::records::Disk;
 use crate::support::samples::{samples, value};
@@ -388,6 +389,16 @@ async fn names_of_the_gateway_are_reserved_and_push_times_in_a_body_ignored() {
         "{scrape}"
     );
     assert!(refused(&gateway, "/metrics/job/a", "push_time_seconds 5 1000\n").await.contains("timestamps"));
+}
+
+#[tokio::test]
+async fn a_state_set_cannot_have_the_name_of_a_reserved_label() {
+    let gateway = in_memory();
+    for (name, expected) in [("__name__", 400), ("__on", 400), ("_on", 200)] {
+        let body = format!("# TYPE {name} stateset\n{name}{{{name}=\"on\"}} 1\n# EOF\n").into_bytes();
+        let (status, text) = gateway.send_as(Format::OpenMetrics, "POST", "/metrics/job/a", body).await;
+        assert_eq!(status, expected, "{name}: {text}");
+    }
 }
 
 #[tokio::test]

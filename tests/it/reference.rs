@@ -74,7 +74,7 @@ struct Push {
 
 #[derive(Clone, Copy, Debug)]
 enum Defect {
-    NegativeCounter,
+    Fraction,
     Timestamp,
     Duplicate,
     TypeClash,
@@ -157,10 +157,9 @@ impl Push {
     fn wrong(&self, defect: Defect) -> Option<Piece> {
         let bucket = |upper_bound, cumulative_count| Bucket { upper_bound, cumulative_count };
         Some(match defect {
-            Defect::NegativeCounter => piece("x_e_total", 1, Value::Counter(-1.0)),
             // Neither format has a word for what is wrong with it that the other has.
-            Defect::Timestamp if self.format == Format::Protobuf => wrong_native(),
-            Defect::Timestamp => wrong_states(),
+            Defect::Fraction | Defect::Timestamp if self.format == Format::Protobuf => wrong_native(),
+            Defect::Fraction | Defect::Timestamp => wrong_states(),
             Defect::Duplicate => {
                 let mut again = piece("m_total", 0, Value::Counter(2.0));
                 again.labels = vec![("l".to_owned(), "z".to_owned())];
@@ -279,7 +278,7 @@ impl Push {
         }
         if let Some(defect) = self.defect {
             out.push_str(match defect {
-                Defect::NegativeCounter => "m_total{l=\"z\"} -1\n",
+                Defect::Fraction => "m_total{l=\"z\"} 1\n# TYPE f summary\nf_count 1.5\n",
                 Defect::Timestamp => "m_total{l=\"z\"} 1 1000\n",
                 Defect::Duplicate => "m_total{l=\"z\"} 1\nm_total{l=\"z\",n=\"\"} 1\n",
                 Defect::TypeClash => "m_total{l=\"z\"} 1\n# TYPE seed gauge\nseed 1\n",
@@ -489,7 +488,7 @@ fn any_histogram() -> impl Strategy<Value = PushedHistogram> {
 
 fn any_defect() -> impl Strategy<Value = Defect> {
     prop_oneof![
-        Just(Defect::NegativeCounter),
+        Just(Defect::Fraction),
         Just(Defect::Timestamp),
         Just(Defect::Duplicate),
         Just(Defect::TypeClash),

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::Request;
 use tallygate::exposition::text;
 use tallygate::gateway::{Options, Snapshot};
 use tallygate::http;
@@ -89,6 +91,46 @@ async fn what_is_pushed_is_what_is_there_for_every_type() {
     }
     assert_eq!(value(&scrape, "s{instance=\"\",job=\"j\",quantile=\"0.5\"}"), 2.0);
     assert_eq!(scrape.matches("h_bucket").count(), 2, "{scrape}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_added_up_is_shown_by_every_format_that_has_it() {
+    let (disk, gateway) = replacing();
+    let openmetrics = async || {
+        let request = Request::get("/metrics").header("accept", "application/openmetrics-text");
+        gateway.request(request.body(Body::empty()).unwrap()).await.1
+    };
+    // A repeated text takes a way of its own.
+    for number in ["5", "NaN", "-1", "6", "6", "NaN", "NaN", "NaN", "+Inf", "-Inf", "7"] {
+        let body = format!(
+            "# TYPE c counter\nc {number}\n# TYPE h histogram\nh_bucket{{le=\"+Inf\"}} 2\nh_sum {number}\nh_count 2\n\
+             # TYPE s summary\ns_sum {number}\ns_count 2\nu {number}\n"
+        );
+        send(&gateway, "PUT", PATH, &body, 200).await;
+        let text = gateway.scrape_pushed().await;
+        let native = gateway.scrape_natively().await;
+        for name in ["c", "h_sum", "s_sum", "u"] {
+            let line = format!("\n{name}{{instance=\"\",job=\"j\"}} {number}\n");
+            assert!(text.contains(&line), "{line}: {text}");
+        }
+        let parsed: f64 = number.parse().unwrap();
+        assert!(format!("{native:?}").contains(&format!("Counter({parsed:?})")), "{native:?}");
+        // Where a counter, or the sum of one, has to be a number that is not negative.
+        let is_in_openmetrics = parsed >= 0.0;
+        let scrape = openmetrics().await;
+        for name in ["c_total", "h_sum", "s_sum"] {
+            let line = format!("\n{name}{{instance=\"\",job=\"j\"}} {number}\n");
+            assert_eq!(scrape.contains(&line), is_in_openmetrics, "{line}: {scrape}");
+            assert_eq!(
+                scrape.matches(&format!("\n{name}{{")).count(),
+                usize::from(is_in_openmetrics),
+                "{scrape}"
+            );
+        }
+        assert!(scrape.contains(&format!("\nu{{instance=\"\",job=\"j\"}} {number}\n")), "{scrape}");
+    }
+    send(&gateway, "PUT", PATH, "# TYPE c counter\nc NaN\nu -Inf\n", 200).await;
+    assert!(shown(&disk, &gateway).await.contains("c{instance=\"\",job=\"j\"} NaN\n"));
 }
 
 #[tokio::test]

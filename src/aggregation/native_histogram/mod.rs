@@ -65,10 +65,18 @@ impl Clone for NativeHistogram {
 impl NativeHistogram {
     /// Checks a pushed histogram with this native part.
     pub(super) fn new(pushed: &Pushed, part: &PushedPart) -> Result<Self, ValueError> {
+        Self::with_sum(pushed, part, &Sum::new(pushed.sum.unwrap_or(0.0))?)
+    }
+
+    /// Like [`Self::new`], with any sum.
+    pub(super) fn with_any_sum(pushed: &Pushed, part: &PushedPart) -> Result<Self, ValueError> {
+        Self::with_sum(pushed, part, &Sum::any(pushed.sum.unwrap_or(0.0)))
+    }
+
+    fn with_sum(pushed: &Pushed, part: &PushedPart, sum: &Sum) -> Result<Self, ValueError> {
         if let Some(defect) = pushed.defect {
             return Err(of_defect(defect));
         }
-        let sum = Sum::new(pushed.sum.unwrap_or(0.0))?;
         let native = NativePart::new(part, sum.clone())?;
         let count = native.observations().count.value();
         if let Some(of_both) = pushed.count.filter(|of_both| *of_both != count) {
@@ -201,10 +209,14 @@ impl Observations {
 impl Sum {
     /// Of a sum that was pushed: any but an infinite one.
     fn new(value: f64) -> Result<Self, ValueError> {
-        if value.is_nan() {
-            return Ok(Self::not_a_number());
+        if value.is_infinite() {
+            finite("_sum", value)?;
         }
-        finite("_sum", value).map(|value| Self { exact: ExactSum::of(value), is_nan: false })
+        Ok(Self::any(value))
+    }
+
+    fn any(value: f64) -> Self {
+        if value.is_nan() { Self::not_a_number() } else { Self { exact: ExactSum::of(value), is_nan: false } }
     }
 
     fn not_a_number() -> Self {
@@ -218,7 +230,7 @@ impl Sum {
 
 /// Whether a stored sum can be that of counts.
 fn is_count(sum: &ExactSum) -> bool {
-    sum.is_sound() && sum.value() >= 0.0
+    sum.is_sound() && sum.is_finite() && sum.value() >= 0.0
 }
 
 /// The native part of what was pushed to a gauge histogram, checked and in the shape in which one is shown.

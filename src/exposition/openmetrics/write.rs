@@ -105,7 +105,8 @@ pub(super) fn has_unit(name: &str, metric_type: MetricType, unit: &str) -> bool 
 /// Appends the lines of one series of the family `name`, a [`family_name`]; its labels in the order given, `le` or
 /// `quantile` behind them.
 ///
-/// What is missing is 0, as in text 0.0.4. Left out is what may not be: negative quantiles; the sum of a summary or
+/// What is missing is 0, as in text 0.0.4. Left out is what may not be: counters that are negative or not a number;
+/// negative quantiles; the sum of a summary or
 /// histogram that has observed negative values, and with it a histogram's count, which its bucket `+Inf` says
 /// as well. Counts are rounded to whole numbers.
 pub fn write_series<'l>(
@@ -137,6 +138,8 @@ pub fn write_series_with(
             name.write_once(out, "_info", labels);
             write_value(out, 1.0);
         }
+        // Neither negative nor NaN, which a push that replaces can leave.
+        Value::Counter(value) if value.is_nan() || *value < 0.0 => {}
         Value::Counter(value) if extras.created.is_none() => {
             name.write_once(out, "_total", labels);
             number::write(out, *value);

@@ -1,4 +1,5 @@
-//! Series of one family that cannot be told apart in a view, since escaping makes one name of several labels' names.
+//! Series of one family that cannot be told apart in a view, since escaping makes one name of several labels' names,
+//! and those in which it makes the name of a label one that is reserved, as `__name__` is.
 //!
 //! Invariant: of those that would look alike one is shown, and that is the one whose labels are shown as they were
 //! pushed, if there is one: nobody can push another one's series out of the scrape.
@@ -11,17 +12,21 @@ use super::view::View;
 use crate::exposition::names::Escaping;
 use crate::model::{Label, is_label_name};
 
-/// Whether any two different ones of these names of labels are one in the view. If not, its series are told apart.
+/// Whether any two different ones of these names of labels are one in the view, or any is reserved only there. If not,
+/// all series can be shown.
 pub(super) fn are_confused<'l>(view: View, mut names: impl Iterator<Item = &'l str> + Clone) -> bool {
     if view.escaping == Escaping::AllowUtf8 || names.clone().all(is_label_name) {
         return false;
     }
     let mut by_shown: HashMap<Cow<'_, str>, &str> = HashMap::new();
-    names.any(|name| *by_shown.entry(view.escaping.label_name(name)).or_insert(name) != name)
+    names.any(|name| {
+        let shown = view.escaping.label_name(name);
+        is_reserved(&shown) || *by_shown.entry(shown).or_insert(name) != name
+    })
 }
 
-/// Which of a family's series are left out: those in which two labels would have one name, and those that look like
-/// one that is shown. `labels_of` gives the labels of each of the `count` series.
+/// Which of a family's series are left out: those in which two labels would have one name or one of them a reserved
+/// one, and those that look like one that is shown. `labels_of` gives the labels of each of the `count` series.
 pub(super) fn left_out<'l, L>(view: View, count: usize, labels_of: impl Fn(usize) -> L) -> HashSet<usize>
 where
     L: Iterator<Item = Label<'l>> + Clone,
@@ -33,7 +38,9 @@ where
     let (as_pushed, escaped): (Vec<usize>, Vec<usize>) = (0..count).partition(|series| is_as_pushed(*series));
     for series in as_pushed.into_iter().chain(escaped) {
         let shown = shown(view, labels_of(series));
-        if shown.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        if shown.iter().any(|(name, _)| is_reserved(name))
+            || shown.windows(2).any(|pair| pair[0].0 == pair[1].0)
+        {
             left_out.insert(series);
             continue;
         }
@@ -45,6 +52,11 @@ where
         }
     }
     left_out
+}
+
+/// Whether the data model keeps names of labels like this one for itself. Nobody can push one.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("__")
 }
 
 /// Labels as the view shows them, by name.
@@ -93,6 +105,17 @@ mod tests {
     fn a_series_with_one_name_twice_is_left_out_and_takes_nobodys_place() {
         let series: [&[_]; 2] = [&[("a.b", "1"), ("a_b", "1")], &[("a_b", "1")]];
         assert_eq!(out(Escaping::Underscores, &series), [0]);
+    }
+
+    #[test]
+    fn a_series_with_a_name_that_is_reserved_only_there_is_left_out() {
+        let series: [&[_]; 2] = [&[("\u{e9}name\u{e9}", "1")], &[("a.b", "1")]];
+        assert!(Escaping::Dots.label_name(series[0][0].0) == "__name__");
+        assert_eq!(out(Escaping::Dots, &series), [0]);
+        assert!(out(Escaping::Values, &series).is_empty());
+        let dots = View { escaping: Escaping::Dots, ..UNDERSCORES };
+        assert!(are_confused(dots, std::iter::once("_a.b")));
+        assert!(!are_confused(dots, std::iter::once("a.b")));
     }
 
     #[test]

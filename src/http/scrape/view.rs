@@ -66,7 +66,8 @@ impl View {
 
     /// Whether a family of this name can be shown at all: that of a state set is the name of a label, too.
     pub(super) fn has_place_for(self, name: &str, metric_type: MetricType) -> bool {
-        metric_type != MetricType::StateSet || self.escaping == Escaping::AllowUtf8 || is_label_name(name)
+        let is_label = || is_label_name(name) && !name.starts_with("__");
+        metric_type != MetricType::StateSet || self.escaping == Escaping::AllowUtf8 || is_label()
     }
 
     /// What of a series is shown beside labels and value.

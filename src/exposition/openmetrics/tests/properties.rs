@@ -71,7 +71,7 @@ fn summary() -> impl Strategy<Value = Box<Summary>> {
 
 fn value(metric_type: MetricType) -> BoxedStrategy<Value> {
     match metric_type {
-        MetricType::Counter => number().prop_map(|number| Value::Counter(number + 0.0)).boxed(),
+        MetricType::Counter => sum().prop_map(Value::Counter).boxed(),
         MetricType::Gauge => number().prop_map(|number| Value::Gauge(number + 0.0)).boxed(),
         MetricType::Untyped => number().prop_map(|number| Value::Untyped(number + 0.0)).boxed(),
         MetricType::Histogram => histogram().prop_map(Value::Histogram).boxed(),

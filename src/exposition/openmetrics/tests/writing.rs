@@ -85,6 +85,16 @@ fn bounds_are_canonical() {
 }
 
 #[test]
+fn counters_that_may_not_be_are_left_out() {
+    for value in [-1.0, f64::NAN, f64::NEG_INFINITY] {
+        assert_eq!(plain(Value::Counter(value)), "");
+        let created = Extras { created: Some(1.0), ..Extras::default() };
+        assert_eq!(series(&[], &Value::Counter(value), &created), "");
+    }
+    assert_eq!(plain(Value::Counter(f64::INFINITY)), "m_total +Inf\n");
+}
+
+#[test]
 fn sums_that_may_not_be_are_left_out_with_the_count() {
     assert_eq!(
         plain(Value::Histogram(histogram(&[(-1.0, 1.0)], 5.0))),

@@ -188,7 +188,9 @@ impl FamilyText {
             let living = chunk.lines(header_bytes).filter(|(at, _)| seen.has(*at));
             self.chunks[index] = Chunk::of(&chunk.text[..header_bytes], &living.collect::<Vec<_>>());
         }
-        self.chunks.retain(|chunk| !chunk.text.is_empty());
+        // The first one has the header. The lines of others may be empty, if their values cannot be shown just now.
+        let mut is_first = true;
+        self.chunks.retain(|chunk| std::mem::take(&mut is_first) || !chunk.series.is_empty());
     }
 
     /// Puts new lines where they belong.
@@ -279,7 +281,7 @@ impl Chunk {
                 changed.push((index, scratch.len()));
             }
         }
-        if changed.is_empty() || scratch.is_empty() {
+        if changed.is_empty() {
             return;
         }
         if is_same_length {
@@ -376,7 +378,7 @@ impl<'l> Packer<'l> {
     }
 
     fn close(&mut self) {
-        if self.bytes > 0 {
+        if self.bytes > 0 || !self.lines.is_empty() {
             self.chunks.push(Chunk::of(std::mem::take(&mut self.head), &self.lines));
             self.lines.clear();
             self.bytes = 0;

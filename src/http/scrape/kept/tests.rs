@@ -243,6 +243,28 @@ fn of_series_that_look_alike_the_one_that_is_shown_as_it_was_pushed_stays() {
     assert_eq!(left_out, [0, 1, 3, 3, 0]);
 }
 
+#[test]
+fn lines_that_cannot_be_shown_for_a_while_come_back() {
+    let mut scraped = Scraped::in_view(View { format: Format::OpenMetrics, ..View::default() });
+    // Several chunks of it.
+    let body = |value: &str| {
+        (0..3_000)
+            .fold("# TYPE c counter\n".to_owned(), |body, i| body + &format!("c{{a=\"{i:06}\"}} {value}\n"))
+    };
+    for value in ["5", "NaN", "NaN", "6", "-1"] {
+        scraped.push_as(Effect::ReplaceFamilies, "1", &body(value));
+        let shown = if value.len() == 1 { 3_000 } else { 0 };
+        let text = String::from_utf8(scraped.scrape(usize::MAX).concat()).unwrap();
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), shown, "{value}");
+    }
+    scraped.push("2", "# TYPE c counter\nc{a=\"001500\"} 1\n");
+    scraped.scrape(usize::MAX);
+    scraped.delete("2");
+    scraped.scrape(usize::MAX);
+    scraped.push_as(Effect::ReplaceFamilies, "1", &body("7"));
+    assert!(scraped.scrape(usize::MAX).len() > 1);
+}
+
 /// So many counters, numbered from `from` on.
 fn counters(from: usize, count: usize, value: u32) -> String {
     (from..from + count)
