@@ -4,6 +4,9 @@
 //! all, one after the other, and what it has found out is remembered, under digests that are keyed with a secret of
 //! this process: nobody can tell from what is remembered, or from how long looking it up takes, what a password is.
 //!
+//! After a wrong password the thread rests for longer than it has worked, so that guessing leaves the processor to others
+//! even where their priority does not give it to them at once.
+//!
 //! Who waits stands in the lane of the address that asks, and the lanes take turns: whoever sends many wrong
 //! passwords waits for his own. Invariants: right answers are not pushed out by wrong ones; what is kept, and what
 //! waits, is bounded; every password is compared with one hash of each cost that users have, whoever sends it, so that
@@ -17,6 +20,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bcrypt::HashParts;
 use parking_lot::{Condvar, Mutex};
@@ -43,6 +47,12 @@ const WAITING_PER_CHECK_MAX: usize = 1_024;
 
 /// The highest cost of a hash: a check then takes a few seconds, and twice as long with each step beyond.
 const COST_MAX: u32 = 16;
+
+/// After a wrong password the thread rests for so many times the time that the check took.
+const REST_SHARE: u32 = 3;
+
+/// It rests no longer than this, however dear the hashes are.
+const REST_MAX: Duration = Duration::from_secs(1);
 
 /// bcrypt looks at no more of a password.
 const PASSWORD_BYTES_MAX: usize = 72;
@@ -289,8 +299,11 @@ impl Shared {
     /// Checks what comes, until the end.
     fn check_all(&self) {
         while let Some((lane, digest, password, compared)) = self.next() {
+            let started = Instant::now();
             // Another lane may have had the same.
-            let is_right = self.known(&digest).unwrap_or_else(|| compared.is_of(&password));
+            let known = self.known(&digest);
+            let is_right = known.unwrap_or_else(|| compared.is_of(&password));
+            let took = started.elapsed();
             let cache = if is_right { &self.right } else { &self.wrong };
             cache.insert(digest, ());
             let checked = self.waiting.lock().lanes[lane].pop_front();
@@ -298,7 +311,15 @@ impl Shared {
                 // Whoever has gone needs no answer.
                 let _ = asker.send(is_right);
             }
+            if known.is_none() && !is_right {
+                self.rest((took * REST_SHARE).min(REST_MAX));
+            }
         }
+    }
+
+    /// Does nothing for a while, or until the end.
+    fn rest(&self, time: Duration) {
+        self.arrived.wait_while_for(&mut self.waiting.lock(), |waiting| !waiting.ended, time);
     }
 
     /// Waits for something to check. It stays in front of its lane, so that others can still join.
