@@ -43,7 +43,7 @@ fn check_structure(families: &Families<'_>) {
 }
 
 /// Whether a body says what is not written, or something else is written in its place: counts that are no whole
-/// numbers, sums that may not be; a family or series that has nothing else; labels that are made up for a line of
+/// numbers, counters and sums that may not be; a family or series that has nothing else; labels that are made up for a line of
 /// their own.
 fn is_written_otherwise(families: &Families<'_>) -> bool {
     families.families.iter().any(|family| {
@@ -61,6 +61,7 @@ fn is_written_otherwise(families: &Families<'_>) -> bool {
                         || histogram.buckets.iter().any(|bucket| bucket.cumulative_count.is_nan())
                 }
                 Value::Summary(summary) => is_left_out(summary.sum),
+                Value::Counter(value) => is_left_out(Some(*value)),
                 _ => false,
             };
             let labels = families.labels_of(series);

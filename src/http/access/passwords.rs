@@ -4,8 +4,8 @@
 //! all, one after the other, and what it has found out is remembered, under digests that are keyed with a secret of
 //! this process: nobody can tell from what is remembered, or from how long looking it up takes, what a password is.
 //!
-//! After a wrong password the thread rests for longer than it has worked, so that guessing leaves the processor to others
-//! even where their priority does not give it to them at once.
+//! After a wrong password the thread rests for longer than it has worked, so that guessing leaves the processor to
+//! others even where their priority does not give it to them at once.
 //!
 //! Who waits stands in the lane of the address that asks, and the lanes take turns: whoever sends many wrong
 //! passwords waits for his own. Invariants: right answers are not pushed out by wrong ones; what is kept, and what
