@@ -43,8 +43,8 @@ fn check_structure(families: &Families<'_>) {
 }
 
 /// Whether a body says what is not written, or something else is written in its place: counts that are no whole
-/// numbers, counters and sums that may not be; a family or series that has nothing else; labels that are made up for a line of
-/// their own.
+/// numbers, counters and sums that may not be; a family or series that has nothing else; labels that are made up for
+/// a line of their own.
 fn is_written_otherwise(families: &Families<'_>) -> bool {
     families.families.iter().any(|family| {
         let has_bound_label = |label: &str| match family.metric_type {
