@@ -14,7 +14,9 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use futures_util::future::join_all;
 use tallygate::exposition::text;
-use tallygate::gateway::{Gateway, Options, PushError, Repeat, Submitted, SystemClock};
+use tallygate::gateway::{
+    Effect, Gateway, Options, PushError, Repeat, RepeatedGroup, Submitted, SystemClock,
+};
 use tallygate::model::{Families, GroupingKey};
 use tallygate::storage::{Engine, MemoryEngine, SledEngine, SledOptions};
 use tallygate::telemetry::Metrics;
@@ -188,11 +190,12 @@ fn push_repeats_to_many_groups(bencher: Bencher<'_, '_>) {
         runtime.block_on(merge(&gateway, &key, &places, body.len())).expect("it is accepted");
         gateway.learn(&key, &places).expect("all of its series are there")
     };
-    let repeats: Vec<Repeat> = (0..GROUPS).map(begin).collect();
+    let repeats: Vec<(RepeatedGroup, Repeat)> = (0..GROUPS).map(begin).collect();
     let mut round = repeats.iter().cycle();
     bencher.counter(ItemsCount::new(AT_ONCE)).bench_local(|| {
-        let pushes = round.by_ref().take(AT_ONCE).map(|repeat| {
-            let push = gateway.repeat(repeat, &numbers, body.len()).expect("the store works");
+        let pushes = round.by_ref().take(AT_ONCE).map(|(group, repeat)| {
+            let push = gateway.repeat(Effect::Merge, group, repeat, &numbers, body.len());
+            let push = push.expect("the store works");
             gateway.submit(push.expect("nothing has changed"))
         });
         let pushes: Vec<_> = pushes.collect();

@@ -8,7 +8,7 @@ use super::error::{count, finite};
 use super::histogram::HistogramContribution;
 
 /// Where in a push's numbers those of a histogram stand.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct RepeatedHistogram {
     /// By bound, ascending, `+Inf` last: the place of the cumulative count.
     buckets: Box<[(f64, u32)]>,

@@ -42,7 +42,7 @@ mod staging;
 mod touched;
 mod writes;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -92,9 +92,14 @@ impl ResolvedPush {
     }
 }
 
-/// Where the numbers of a push go that repeats an earlier one with other numbers.
-#[derive(Debug)]
+/// Where the numbers of a push go that repeats an earlier one with other numbers. Equal for groups to which the same
+/// was pushed.
+#[derive(Debug, PartialEq, Hash)]
 pub struct Repeat(repeat::Repeat);
+
+/// The group that repeated pushes go to, for as long as it lives.
+#[derive(Debug)]
+pub struct RepeatedGroup(Weak<group::Group>);
 
 impl Repeat {
     /// Roughly the bytes that it takes.
@@ -192,31 +197,24 @@ impl Gateway {
     /// Learns where the numbers of a push go, so that one which repeats it with other numbers need not be
     /// resolved again. In `places` each number is its own place among the numbers of the push: the first is 0,
     /// the next 1. `None` if the group does not have all of its series.
-    pub fn learn(&self, key: &GroupingKey, places: &Families<'_>) -> Option<Repeat> {
-        repeat::Repeat::learn(&self.shared, key, places).map(Repeat)
+    pub fn learn(&self, key: &GroupingKey, places: &Families<'_>) -> Option<(RepeatedGroup, Repeat)> {
+        let (group, repeat) = repeat::Repeat::learn(&self.shared, key, places)?;
+        Some((RepeatedGroup(group), Repeat(repeat)))
     }
 
-    /// Like [`Self::resolve`], for a push that is known but for its numbers. `None` if it must be resolved
-    /// by what it says, be it only to tell what is wrong with it.
+    /// Like [`Self::resolve`], for a push that is known but for its numbers, to a group from which `repeat` or its
+    /// equal was [learned](Self::learn). `None` if it must be resolved by what it says, be it only to tell what is
+    /// wrong with it.
     pub fn repeat(
         &self,
-        repeat: &Repeat,
-        numbers: &[f64],
-        body_bytes: usize,
-    ) -> Result<Option<ResolvedPush>, PushError> {
-        self.repeat_as(Effect::Merge, repeat, numbers, body_bytes)
-    }
-
-    /// Like [`Self::repeat`], for a push that has another effect.
-    pub fn repeat_as(
-        &self,
         effect: Effect,
+        group: &RepeatedGroup,
         repeat: &Repeat,
         numbers: &[f64],
         body_bytes: usize,
     ) -> Result<Option<ResolvedPush>, PushError> {
         self.refuse_in_outage()?;
-        Ok(repeat.0.resolve(numbers, effect).map(|push| ResolvedPush {
+        Ok(repeat.0.resolve(&group.0, numbers, effect).map(|push| ResolvedPush {
             weight: push.weight().max(body_bytes),
             series: push.series() as u64,
             push,

@@ -5,7 +5,11 @@
 //! move while their group lives, and a name's type stays the same while a group holds it; what can change
 //! is compared: whether the group lives, and the HELP texts. That the group has let go of a family shows at
 //! its slots, which are vacant then: the committer finds such a repeat outdated.
+//!
+//! Groups to which the same was pushed have the same series in the same slots. So what is learned is kept apart from
+//! the group that it was learned from: it takes its room once, and stays in the processor's caches.
 
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
 
 use crate::aggregation::{Contribution, RepeatedHistogram, UntypedMode};
@@ -18,11 +22,10 @@ use super::group::Group;
 use super::page::SlotRef;
 use super::resolve::{Found, KnownSeries, ResolvedPush, Resolver, texts};
 
-/// Where the numbers of a push go, by their place among the numbers of its text.
+/// Where the numbers of a push go, by their place among the numbers of its text. The same for every group from which
+/// something equal was learned.
 #[derive(Debug)]
 pub(crate) struct Repeat {
-    /// Not kept alive: what a deleted group held is let go.
-    group: Weak<Group>,
     simple: Box<[Simple]>,
     composed: Box<[Composed]>,
     /// Its families.
@@ -35,7 +38,7 @@ pub(crate) struct Repeat {
 }
 
 /// A series that is one number.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Simple {
     slot: SlotRef,
     number: u32,
@@ -45,14 +48,14 @@ struct Simple {
 }
 
 /// A histogram or summary.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Composed {
     slot: SlotRef,
     line: u32,
     parts: Parts,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Parts {
     Histogram(RepeatedHistogram),
     /// With places for numbers.
@@ -61,8 +64,13 @@ enum Parts {
 
 impl Repeat {
     /// Learns from a push in which each number is its own place among the numbers: the first is 0, the
-    /// next 1. `None` if not all of its series are in the group, or if it has none.
-    pub(crate) fn learn(shared: &Shared, key: &GroupingKey, places: &Families<'_>) -> Option<Self> {
+    /// next 1. `None` if not all of its series are in the group, or if it has none. The group is not kept alive: what
+    /// a deleted group held is let go.
+    pub(crate) fn learn(
+        shared: &Shared,
+        key: &GroupingKey,
+        places: &Families<'_>,
+    ) -> Option<(Weak<Group>, Self)> {
         let has_timestamp = |family: &MetricFamily<'_>| family.series.iter().any(|one| one.has_timestamp);
         if places.families.iter().any(has_timestamp) {
             return None;
@@ -115,20 +123,28 @@ impl Repeat {
             adopts |= known.metric_type != family.metric_type;
             families.push(known);
         }
-        (!simple.is_empty() || !composed.is_empty()).then(|| Self {
-            group: Arc::downgrade(&group),
+        if simple.is_empty() && composed.is_empty() {
+            return None;
+        }
+        let repeat = Self {
             simple: simple.into(),
             composed: composed.into(),
             families: families.into(),
             helps: helps.into(),
             adopts,
-        })
+        };
+        Some((Arc::downgrade(&group), repeat))
     }
 
-    /// The push with these numbers; `None` if it must be resolved anew, to do the same or to say what is
-    /// wrong with it.
-    pub(crate) fn resolve(&self, numbers: &[f64], effect: Effect) -> Option<ResolvedPush> {
-        let group = self.group.upgrade()?;
+    /// The push with these numbers to a group from which this, or its equal, was learned; `None` if it must be
+    /// resolved anew, to do the same or to say what is wrong with it.
+    pub(crate) fn resolve(
+        &self,
+        group: &Weak<Group>,
+        numbers: &[f64],
+        effect: Effect,
+    ) -> Option<ResolvedPush> {
+        let group = group.upgrade()?;
         let has_help =
             |(family, help): &(u32, Arc<str>)| self.families[*family as usize].has(Some(help), None);
         if !self.helps.iter().all(has_help) || (self.adopts && effect.replaces()) {
@@ -180,6 +196,26 @@ impl Repeat {
             + self.composed.iter().map(|composed| size_of::<Composed>() + parts(composed)).sum::<usize>()
             + size_of_val(&*self.families)
             + self.helps.iter().map(|(_, help)| size_of::<(u32, Arc<str>)>() + help.len()).sum::<usize>()
+    }
+}
+
+impl PartialEq for Repeat {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { simple, composed, families, helps, adopts } = self;
+        *simple == other.simple
+            && *composed == other.composed
+            && families.iter().map(Arc::as_ptr).eq(other.families.iter().map(Arc::as_ptr))
+            && *helps == other.helps
+            && *adopts == other.adopts
+    }
+}
+
+impl Hash for Repeat {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let simple = self.simple.iter().map(|simple| (simple.slot, simple.number));
+        let composed = self.composed.iter().map(|composed| (composed.slot, composed.line));
+        simple.chain(composed).for_each(|place| place.hash(state));
+        self.families.iter().for_each(|family| family.id.hash(state));
     }
 }
 

@@ -6,7 +6,7 @@
 //! recognised is read and resolved as if nothing were kept.
 
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
@@ -15,7 +15,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::exposition::ReadLimits;
 use crate::exposition::text::{self, Template};
-use crate::gateway::{Effect, Gateway, PushError, Repeat, ResolvedPush};
+use crate::gateway::{Effect, Gateway, PushError, Repeat, RepeatedGroup, ResolvedPush};
 use crate::model::{GroupingKey, NameScheme};
 
 /// How many texts are known for one path: forked workers that share a path may push different ones.
@@ -30,10 +30,15 @@ const SHARE: usize = 8;
 /// A cache that is bounded in bytes.
 type Bounded<K, V, S> = Cache<K, V, ByWeight, S, DefaultLifecycle<K, V>>;
 
+/// The caches of [`Repeats`], which share its bytes evenly.
+const CACHES: usize = 3;
+
 /// What is known of repeated pushes, by path.
 pub(super) struct Repeats<S: BuildHasher + Clone = RandomState> {
     /// The texts, each once however many paths it is pushed to, by hash.
     templates: Bounded<u64, Arc<Template>, S>,
+    /// Where their numbers go, each once as well, by hash.
+    places: Bounded<u64, Arc<Repeat>, S>,
     paths: Bounded<Box<str>, Arc<Known>, S>,
     hasher: S,
     weight_max: usize,
@@ -50,28 +55,45 @@ pub(super) struct Known {
 
 /// One text that is pushed to a path.
 struct Learned {
-    /// Not kept alive: the texts have a bound of their own.
+    /// Neither of the two is kept alive: they have bounds of their own.
     template: Weak<Template>,
-    repeat: Repeat,
+    repeat: Weak<Repeat>,
+    group: RepeatedGroup,
     /// Whether it was of use since the last time that one had to go.
     was_used: AtomicBool,
+}
+
+/// What many paths may share.
+trait Shareable: PartialEq + Hash {
+    /// Roughly the bytes that it takes.
+    fn weight(&self) -> usize;
+}
+
+impl Shareable for Template {
+    fn weight(&self) -> usize {
+        self.weight()
+    }
+}
+
+impl Shareable for Repeat {
+    fn weight(&self) -> usize {
+        self.weight()
+    }
 }
 
 /// Counts bytes.
 #[derive(Clone)]
 struct ByWeight;
 
-impl Weighter<u64, Arc<Template>> for ByWeight {
-    fn weight(&self, _: &u64, template: &Arc<Template>) -> u64 {
-        template.weight() as u64
+impl<T: Shareable> Weighter<u64, Arc<T>> for ByWeight {
+    fn weight(&self, _: &u64, shared: &Arc<T>) -> u64 {
+        shared.weight() as u64
     }
 }
 
 impl Weighter<Box<str>, Arc<Known>> for ByWeight {
     fn weight(&self, path: &Box<str>, known: &Arc<Known>) -> u64 {
-        const LEARNED: usize = size_of::<Learned>();
-        let learned = known.learned.iter().map(|learned| LEARNED + learned.repeat.weight());
-        (size_of::<Known>() + path.len() + learned.sum::<usize>()) as u64
+        (size_of::<Known>() + path.len() + known.learned.len() * size_of::<Learned>()) as u64
     }
 }
 
@@ -84,21 +106,11 @@ impl Repeats {
 
 impl<S: BuildHasher + Clone> Repeats<S> {
     fn with_hasher(bytes_max: usize, hasher: S) -> Self {
-        let weight_max = bytes_max / 2;
-        let options = OptionsBuilder::new()
-            .shards(2)
-            .weight_capacity(weight_max as u64)
-            .estimated_items_capacity(weight_max / 4096)
-            .build()
-            .expect("every option that has no default is given");
+        let weight_max = bytes_max / CACHES;
         Self {
-            templates: Cache::with_options(
-                options.clone(),
-                ByWeight,
-                hasher.clone(),
-                DefaultLifecycle::default(),
-            ),
-            paths: Cache::with_options(options, ByWeight, hasher.clone(), DefaultLifecycle::default()),
+            templates: bounded(weight_max, &hasher),
+            places: bounded(weight_max, &hasher),
+            paths: bounded(weight_max, &hasher),
             hasher,
             weight_max,
         }
@@ -120,9 +132,10 @@ impl<S: BuildHasher + Clone> Repeats<S> {
         // The body was accepted, by whichever scheme.
         let places = text::parse_up_to(&with_places, NameScheme::Utf8, ReadLimits::NONE);
         let Ok(places) = places else { return };
-        let Some(repeat) = gateway.learn(key, &places) else { return };
-        let template = Arc::downgrade(&self.shared(template));
-        let learned = Arc::new(Learned { template, repeat, was_used: AtomicBool::new(false) });
+        let Some((group, repeat)) = gateway.learn(key, &places) else { return };
+        let template = self.shared(&self.templates, template);
+        let repeat = self.shared(&self.places, repeat);
+        let learned = Arc::new(Learned { template, repeat, group, was_used: AtomicBool::new(false) });
         self.paths.insert(path.into(), Arc::new(Known::with(known.as_deref(), learned)));
     }
 
@@ -131,18 +144,36 @@ impl<S: BuildHasher + Clone> Repeats<S> {
         self.paths.remove(path);
     }
 
-    /// The kept template that equals this one, which is kept from now on if there was none.
-    fn shared(&self, template: Template) -> Arc<Template> {
-        let hash = self.hasher.hash_one(&template);
-        if let Some(kept) = self.templates.get(&hash)
-            && *kept == template
+    /// What is kept and equals this one, which is kept from now on if there was nothing.
+    fn shared<T: Shareable>(&self, all: &Bounded<u64, Arc<T>, S>, new: T) -> Weak<T> {
+        let hash = self.hasher.hash_one(&new);
+        if let Some(kept) = all.get(&hash)
+            && *kept == new
         {
-            return kept;
+            return Arc::downgrade(&kept);
         }
-        let template = Arc::new(template);
-        self.templates.insert(hash, Arc::clone(&template));
-        template
+        let new = Arc::new(new);
+        let shared = Arc::downgrade(&new);
+        all.insert(hash, new);
+        shared
     }
+}
+
+/// A cache that keeps at most so many bytes.
+fn bounded<K, V, S>(weight_max: usize, hasher: &S) -> Bounded<K, V, S>
+where
+    K: Eq + Hash,
+    V: Clone,
+    S: BuildHasher + Clone,
+    ByWeight: Weighter<K, V>,
+{
+    let options = OptionsBuilder::new()
+        .shards(2)
+        .weight_capacity(weight_max as u64)
+        .estimated_items_capacity(weight_max / 4096)
+        .build()
+        .expect("every option that has no default is given");
+    Cache::with_options(options, ByWeight, hasher.clone(), DefaultLifecycle::default())
 }
 
 impl Known {
@@ -151,7 +182,7 @@ impl Known {
         let mut all = vec![learned];
         let mut patience = 0;
         if let Some(known) = known {
-            all.extend(known.learned.iter().filter(|old| old.template.strong_count() > 0).cloned());
+            all.extend(known.learned.iter().filter(|old| old.is_kept()).cloned());
             patience = known.patience;
         }
         if all.len() > TEXTS_PER_PATH_MAX {
@@ -182,7 +213,8 @@ impl Known {
             if !template.read(body, &mut numbers) {
                 continue;
             }
-            if let Some(push) = gateway.repeat_as(effect, &learned.repeat, &numbers, body.len())? {
+            let Some(repeat) = learned.repeat.upgrade() else { continue };
+            if let Some(push) = gateway.repeat(effect, &learned.group, &repeat, &numbers, body.len())? {
                 learned.was_used.store(true, Relaxed);
                 return Ok(Some(push));
             }
@@ -191,13 +223,22 @@ impl Known {
     }
 }
 
+impl Learned {
+    /// Whether both of what it needs are still kept.
+    fn is_kept(&self) -> bool {
+        self.template.strong_count() > 0 && self.repeat.strong_count() > 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::hash::{BuildHasherDefault, Hasher};
 
     use super::*;
+    use crate::gateway::{FamilyView, SeriesView};
     use crate::http::path;
     use crate::http::testing::gateway;
+    use crate::model::Value;
 
     /// Everything has one hash.
     #[derive(Default)]
@@ -266,9 +307,37 @@ mod tests {
             repeats.learn(&gateway, &at, &key, text.as_bytes());
             assert!(is_recognised(&repeats, &gateway, &at, &text));
         }
-        assert_eq!(repeats.templates.len(), 1);
+        assert_eq!((repeats.templates.len(), repeats.places.len()), (1, 1));
         assert!(repeats.paths.len() < 500);
-        assert!(repeats.templates.weight() + repeats.paths.weight() <= 64 << 10);
+        let weights = [repeats.templates.weight(), repeats.places.weight(), repeats.paths.weight()];
+        assert!(weights.iter().sum::<u64>() <= 64 << 10, "{weights:?}");
+    }
+
+    #[tokio::test]
+    async fn groups_share_where_numbers_go_only_if_their_series_stand_alike() {
+        let gateway = gateway();
+        let repeats = Repeats::new(1 << 20);
+        let text = "x 1\ny 2\n";
+        let paths = ["/metrics/job/a", "/metrics/job/b", "/metrics/job/c"];
+        for (at, kept) in paths.into_iter().zip([1, 1, 2]) {
+            let key = path::parse(at).unwrap();
+            if at == paths[2] {
+                push(&gateway, &key, "y 2\n").await;
+            }
+            push(&gateway, &key, text).await;
+            repeats.learn(&gateway, at, &key, text.as_bytes());
+            assert_eq!((repeats.templates.len(), repeats.places.len()), (1, kept), "{at}");
+        }
+        for at in paths {
+            let known = repeats.of(at).unwrap();
+            let push = known.resolve(&gateway, Effect::Merge, b"x 10\ny 20\n").unwrap().unwrap();
+            gateway.submit(push).await.unwrap();
+        }
+        let snapshot = gateway.snapshot();
+        let values = |family: &FamilyView<'_>| family.series().iter().map(SeriesView::value).collect();
+        let values: Vec<Vec<Value>> = snapshot.families().iter().map(values).collect();
+        let untyped = |all: [f64; 3]| all.map(Value::Untyped).to_vec();
+        assert_eq!(values[2..], [untyped([11.0; 3]), untyped([22.0, 22.0, 24.0])]);
     }
 
     #[tokio::test]
