@@ -29,6 +29,8 @@ class Bench:
         # Those to measure; the first one is measured in every case.
         self.engines = engines
         self.rounds = 1 if quick else 3
+        # Where rates at enough connections are compared: they change from one moment to the next more than others.
+        self.rounds_compared = 1 if quick else 5
         # Of one run at full speed.
         self.seconds = 1 if quick else 2
         self.stored = 100_000 if quick else 1_000_000
@@ -101,6 +103,18 @@ def check_count(server, family, arms, per_push=1, already=0):
             f"{server.name}: {family} adds up to {found:,.0f}, but {answered:,} were acknowledged "
             f"and at most {flying:,} more were under way"
         )
+
+
+def ratio(arm, other):
+    """The median of what one rate is of the other in each round. Both have taken turns: what the machine does in a
+    round it does to both."""
+    return statistics.median(own / others for own, others in zip(arm.rates, other.rates, strict=True))
+
+
+def relative_rates(arms):
+    """For each arm the median of what its rate is of the mean of all of them in each round."""
+    means = [statistics.mean(rates) for rates in zip(*(arm.rates for arm in arms), strict=True)]
+    return [statistics.median(rate / mean for rate, mean in zip(arm.rates, means)) for arm in arms]
 
 
 @dataclass(frozen=True)

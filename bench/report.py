@@ -7,7 +7,9 @@ INTRODUCTION = """\
 
 Written by `make bench`, which builds Tallygate and a bare axum server (`benches/bare_axum.rs`: it reads the body and
 answers 200), and runs them beside Debian's Pushgateway on one machine, in turns. Load comes from `wrk -t1` on the same
-machine. Every figure is the median of {rounds}. Compare ratios, not figures: they belong to the machine.
+machine. Every figure is the median of {rounds}. Compare ratios, not figures: they belong to the machine. Where the rates
+of two that took turns are compared, the ratio is the median of those of each round, so it may differ a little from that
+of the medians.
 
 Repeat it with `make bench` (about 20 minutes; it needs Python 3 and, as root, installs what is missing from Debian), or
 look at one part with `make bench ARGS="--only scrape"`. `make bench ARGS="--quick"` checks in a few minutes that every
@@ -60,7 +62,9 @@ def _markdown_row(cells):
 
 def markdown(bench, facts, outcomes, plot, skipped):
     """The whole page. `plot` is the name of the picture beside it, or None; `skipped` are lines of what is left out."""
-    rounds = f"{bench.rounds} rounds" if bench.rounds > 1 else "one round, in quick mode"
+    rounds = "one round, in quick mode"
+    if bench.rounds > 1:
+        rounds = f"{bench.rounds} rounds, of {bench.rounds_compared} for rates at enough connections"
     facts = dict(facts, date=datetime.date.today().isoformat())
     parts = [
         INTRODUCTION.format(rounds=rounds),

@@ -1,7 +1,7 @@
 """What it costs that a push is on disk before it is acknowledged."""
 
 import payloads
-from measure import Arm, Outcome, Verdict, check_count, rate_text, take_turns
+from measure import Arm, Outcome, Verdict, check_count, rate_text, ratio, take_turns
 
 from .medium import COUNTED
 
@@ -21,13 +21,13 @@ def run(bench):
             for durability in ("always", "none"):
                 server = bench.ours(f"--persistence.durability={durability}", engine=engine)
                 arms.append(Arm(durability, server, plan, bench.connections))
-            take_turns(arms, bench.rounds, bench.seconds)
+            take_turns(arms, bench.rounds_compared, bench.seconds)
             for arm in arms:
                 check_count(arm.server, family, [arm], per_push)
             always, none = arms
             name = always.server.name
             tables.append((name, kind, rate_text(always.rate), rate_text(none.rate)))
-            verdicts.append(Verdict(f"{name}: `always` against `none`, {kind} pushes", always.rate / none.rate,
+            verdicts.append(Verdict(f"{name}: `always` against `none`, {kind} pushes", ratio(always, none),
                                     "at least", AT_LEAST))
             bench.stable.clear()
     return Outcome(

@@ -1,7 +1,7 @@
 """Medium pushes that go around 1,000 groups, against the same into one."""
 
 import payloads
-from measure import CONNECTIONS_MIN, Arm, Outcome, Verdict, check_count, rate_text, take_turns
+from measure import CONNECTIONS_MIN, Arm, Outcome, Verdict, check_count, rate_text, ratio, take_turns
 
 from .medium import COUNTED
 
@@ -24,12 +24,12 @@ def run(bench):
         # More connections slow it down until it answers some of them too late.
         arms.append(Arm(f"{server.name}, 1,000 groups", server, many, CONNECTIONS_MIN))
     ours = arms[: 2 * len(bench.engines)]
-    take_turns(arms, bench.rounds, bench.seconds)
+    take_turns(arms, bench.rounds_compared, bench.seconds)
     for arm in ours:
         check_count(arm.server, payloads.MEDIUM_FAMILY, [arm], COUNTED)
     bench.stable.clear()
     verdicts = [
-        Verdict(f"{around.server.name}: 1,000 groups against one", around.rate / single.rate, "at least", AT_LEAST)
+        Verdict(f"{around.server.name}: 1,000 groups against one", ratio(around, single), "at least", AT_LEAST)
         for single, around in zip(ours[::2], ours[1::2])
     ]
     rows = [(arm.name, rate_text(arm.rate)) for arm in arms]
@@ -37,7 +37,9 @@ def run(bench):
         "Medium pushes over 1,000 groups",
         f"The medium push goes around 1,000 groups, so {GROUPS * 110:,} series are stored. Pushes per second at enough "
         f"connections, of Pushgateway over {CONNECTIONS_MIN}, since more slow it down; the last row is "
-        f"{arms[-1].server.name} as it is by default, which looks at all that is stored.",
+        f"{arms[-1].server.name} as it is by default, which looks at all that is stored. "
+        "What is missing against one group: the state of 1,000 groups is in no cache of the processor, and a commit of "
+        "some 100 pushes writes as many pages, where it writes one of a single group.",
         [[("server", "pushes per second"), *rows]],
         verdicts,
     )

@@ -1,7 +1,7 @@
 """110 series in each push, one group."""
 
 import payloads
-from measure import Outcome, Verdict
+from measure import Outcome, Verdict, ratio
 from servers import BARE, UNCHECKED
 
 from . import one_group
@@ -16,8 +16,7 @@ def run(bench):
     table, enough, ours = one_group.compare(bench, "medium", payloads.medium(), payloads.MEDIUM_FAMILY, COUNTED)
     verdicts = []
     for name in ours:
-        rate = enough[name]
-        bare, unchecked = rate / enough[BARE], rate / enough[UNCHECKED]
+        bare, unchecked = ratio(enough[name], enough[BARE]), enough[name].rate / enough[UNCHECKED].rate
         verdicts += [
             Verdict(f"{name}: medium pushes against the bare server", bare, "at least", AT_LEAST_OF_BARE),
             Verdict(f"{name}: medium pushes against Pushgateway with its check disabled", unchecked, "at least",

@@ -6,8 +6,8 @@ from servers import PUSHGATEWAY, UNCHECKED
 
 
 def compare(bench, name, body, family, per_push):
-    """Gives the table of rates, the rate of each server by its name, and the names of ours. The rate is
-    that at enough connections, but of a Pushgateway its best, since many connections slow it down."""
+    """Gives the table of rates, what each server did at enough connections by its name, and the names of ours. Of a
+    Pushgateway it is the best that it did at any, since many connections slow it down."""
     plan = bench.plan(name, [payloads.Push(payloads.path(0), body)])
     levels = sorted({16, 64, bench.connections})
     servers = [bench.ours(engine=engine) for engine in bench.engines]
@@ -16,15 +16,16 @@ def compare(bench, name, body, family, per_push):
     for server in servers[len(ours) :]:
         server.start()
     arms = [Arm(server.name, server, plan, level) for level in levels for server in servers]
-    take_turns(arms, bench.rounds, bench.seconds)
+    for level in levels:
+        rounds = bench.rounds_compared if level == bench.connections else bench.rounds
+        take_turns([arm for arm in arms if arm.connections == level], rounds, bench.seconds)
     for server in ours:
         check_count(server, family, [arm for arm in arms if arm.server is server], per_push)
     table = [("server", *(f"{level} connections" for level in levels))]
     for server in servers:
         table.append((server.name, *(rate_text(arm.rate) for arm in arms if arm.server is server)))
-    enough = {arm.name: arm.rate for arm in arms if arm.connections == bench.connections}
-    for arm in arms:
-        if arm.name in (PUSHGATEWAY, UNCHECKED):
-            enough[arm.name] = max(enough[arm.name], arm.rate)
+    enough = {arm.name: arm for arm in arms if arm.connections == bench.connections}
+    for name in (PUSHGATEWAY, UNCHECKED):
+        enough[name] = max((arm for arm in arms if arm.name == name), key=lambda arm: arm.rate)
     bench.stable.clear()
     return table, enough, [server.name for server in ours]

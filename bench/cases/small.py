@@ -1,7 +1,7 @@
 """One sample in each push, one group."""
 
 import payloads
-from measure import Outcome, Verdict
+from measure import Outcome, Verdict, ratio
 from servers import BARE
 
 from . import one_group
@@ -15,6 +15,6 @@ def run(bench):
         "Small pushes, one group",
         "One counter sample with its TYPE line, 71 bytes, again and again into one group. Pushes per second.",
         [table],
-        [Verdict(f"{name}: small pushes against the bare server", enough[name] / enough[BARE], "at least", AT_LEAST)
+        [Verdict(f"{name}: small pushes against the bare server", ratio(enough[name], enough[BARE]), "at least", AT_LEAST)
          for name in ours],
     )

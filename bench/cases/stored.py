@@ -4,7 +4,7 @@ import signal
 
 import load
 import payloads
-from measure import Arm, Outcome, Verdict, rate_text, take_turns
+from measure import Arm, Outcome, Verdict, rate_text, relative_rates, take_turns
 from servers import PUSHGATEWAY, UNCHECKED
 
 LEVELS = (1_000, 10_000, 100_000, 1_000_000)
@@ -21,11 +21,11 @@ def run(bench):
     hot = bench.plan("hot", payloads.groups(HOT_GROUPS, body, job="hot"))
     arms = _ours(bench, hot, levels)
     curves = {arms[0].server.name: [(level, arm.rate) for level, arm in zip(levels, arms)]}
+    # What is compared are the stored amounts of ten thousand and more.
+    compared = relative_rates([arm for level, arm in zip(levels, arms) if level >= 10_000])
     bench.stable.clear()
     notes = _pushgateways(bench, hot, levels, curves)
-    # What is compared are the stored amounts of ten thousand and more.
-    rates = [rate for level, rate in curves[arms[0].server.name] if level >= 10_000]
-    spread = (max(rates) / min(rates) - 1) * 100
+    spread = (max(compared) / min(compared) - 1) * 100
     return Outcome(
         "The same pushes with more and more stored",
         f"1,000 series in 10 groups are pushed, 100 in each push, while groups of 1,000 series fill the store up to "
@@ -44,7 +44,7 @@ def _ours(bench, hot, levels):
         server = bench.ours()
         load.fill(server, hot.pushes + _others(level))
         arms.append(Arm(f"{level:,}", server, hot, bench.connections))
-    take_turns(arms, bench.rounds, bench.seconds)
+    take_turns(arms, bench.rounds_compared, bench.seconds)
     return arms
 
 
