@@ -1,6 +1,8 @@
 //! Histograms that are pushed again and again with the same bounds: in which order their counts stand is
 //! found out once.
 
+use std::hash::{Hash, Hasher};
+
 use crate::model::Histogram as Pushed;
 
 use super::contribution::Contribution;
@@ -64,6 +66,14 @@ impl RepeatedHistogram {
     /// Roughly the bytes that it takes.
     pub fn weight(&self) -> usize {
         size_of::<Self>() + size_of_val(&*self.buckets)
+    }
+}
+
+impl Hash for RepeatedHistogram {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { buckets, sum, count } = self;
+        buckets.iter().for_each(|(bound, place)| (bound.to_bits(), place).hash(state));
+        (sum, count).hash(state);
     }
 }
 

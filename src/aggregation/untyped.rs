@@ -10,7 +10,7 @@ use super::exact_sum::ExactSum;
 use super::gauge::{self, Last};
 
 /// How untyped metrics merge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum UntypedMode {
     /// They add up, as counters do, but may also go down.
     #[default]

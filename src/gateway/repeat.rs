@@ -38,7 +38,7 @@ pub(crate) struct Repeat {
 }
 
 /// A series that is one number.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Hash)]
 struct Simple {
     slot: SlotRef,
     number: u32,
@@ -48,7 +48,7 @@ struct Simple {
 }
 
 /// A histogram or summary.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Hash)]
 struct Composed {
     slot: SlotRef,
     line: u32,
@@ -210,12 +210,29 @@ impl PartialEq for Repeat {
     }
 }
 
+/// Of all that is compared: what has one hash takes each other's place where they are kept.
 impl Hash for Repeat {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let simple = self.simple.iter().map(|simple| (simple.slot, simple.number));
-        let composed = self.composed.iter().map(|composed| (composed.slot, composed.line));
-        simple.chain(composed).for_each(|place| place.hash(state));
-        self.families.iter().for_each(|family| family.id.hash(state));
+        let Self { simple, composed, families, helps, adopts } = self;
+        simple.hash(state);
+        composed.hash(state);
+        families.iter().for_each(|family| family.id.hash(state));
+        helps.hash(state);
+        adopts.hash(state);
+    }
+}
+
+impl Hash for Parts {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Histogram(histogram) => histogram.hash(state),
+            Self::Summary(summary) => {
+                let bits = |number: Option<f64>| number.map(f64::to_bits);
+                (bits(summary.sum), bits(summary.count)).hash(state);
+                let quantiles = summary.quantiles.iter();
+                quantiles.for_each(|one| [one.quantile, one.value].map(f64::to_bits).hash(state));
+            }
+        }
     }
 }
 

@@ -341,6 +341,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_differs_in_anything_does_not_push_each_other_out() {
+        let gateway = gateway();
+        let repeats = Repeats::new(1 << 20);
+        let texts = [
+            "# TYPE x counter\nx 1\n",
+            "x 1\n",
+            "# HELP x Text.\n# TYPE x counter\nx 1\n",
+            "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 1\n",
+            "# TYPE h histogram\nh_bucket{le=\"2\"} 1\nh_count 1\n",
+            "# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\n",
+            "# TYPE s summary\ns{quantile=\"0.6\"} 1\ns_sum 1\n",
+            "# TYPE s summary\ns{quantile=\"0.6\"} 1\ns_count 1\n",
+        ];
+        // Each its own path, of whose group it is the first series.
+        for (number, text) in texts.into_iter().enumerate() {
+            let at = format!("/metrics/job/{number}");
+            let key = path::parse(&at).unwrap();
+            push(&gateway, &key, text).await;
+            repeats.learn(&gateway, &at, &key, text.as_bytes());
+            assert_eq!(repeats.places.len(), number + 1, "{text}");
+        }
+        for (number, text) in texts.into_iter().enumerate() {
+            assert!(is_recognised(&repeats, &gateway, &format!("/metrics/job/{number}"), text), "{text}");
+        }
+    }
+
+    #[tokio::test]
     async fn texts_that_never_come_back_are_learned_more_and_more_rarely() {
         let gateway = gateway();
         let repeats = Repeats::new(1 << 20);
