@@ -4,13 +4,14 @@
 //! all, one after the other, and what it has found out is remembered, under digests that are keyed with a secret of
 //! this process: nobody can tell from what is remembered, or from how long looking it up takes, what a password is.
 //!
-//! After a wrong password the thread rests for longer than it has worked, so that guessing leaves the processor to
-//! others even where their priority does not give it to them at once.
-//!
 //! Who waits stands in the lane of the address that asks, and the lanes take turns: whoever sends many wrong
-//! passwords waits for his own. Invariants: right answers are not pushed out by wrong ones; what is kept, and what
-//! waits, is bounded; every password is compared with one hash of each cost that users have, whoever sends it, so that
-//! no name can be found by the time that an answer takes.
+//! passwords waits for his own. After a wrong one the thread rests for longer than it has worked, so that guessing
+//! leaves the processor to others even where their priority does not give it to them at once. Lanes without a wrong
+//! password lately do not wait for that.
+//!
+//! Invariants: right answers are not pushed out by wrong ones; what is kept, and what waits, is bounded; every password
+//! is compared with one hash of each cost that users have, whoever sends it, so that no name can be found by the time
+//! that an answer takes.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -48,11 +49,14 @@ const WAITING_PER_CHECK_MAX: usize = 1_024;
 /// The highest cost of a hash: a check then takes a few seconds, and twice as long with each step beyond.
 const COST_MAX: u32 = 16;
 
-/// After a wrong password the thread rests for so many times the time that the check took.
+/// After a wrong password the thread rests for so many times the time that it has worked.
 const REST_SHARE: u32 = 3;
 
-/// It rests no longer than this, however dear the hashes are.
-const REST_MAX: Duration = Duration::from_secs(1);
+/// For so long after a wrong password its lane has to wait while the thread rests.
+const SUSPICION: Duration = Duration::from_mins(1);
+
+/// Whoever waits for longer is told to try again. The check stays in its lane, so that the answer may be known then.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// bcrypt looks at no more of a password.
 const PASSWORD_BYTES_MAX: usize = 72;
@@ -167,10 +171,30 @@ struct Shared {
 
 /// What is to be checked.
 struct Waiting {
-    lanes: [VecDeque<Check>; LANES],
+    lanes: [Lane; LANES],
     /// The lane whose turn it is.
     turn: usize,
+    /// Until then lanes that have had a wrong password lately have to wait.
+    rest_until: Option<Instant>,
     ended: bool,
+}
+
+#[derive(Default)]
+struct Lane {
+    checks: VecDeque<Check>,
+    /// When it had a wrong password last.
+    wrong_at: Option<Instant>,
+}
+
+/// What the thread is to do next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// Check what is in front of this lane.
+    Check(usize),
+    /// Rest, unless something comes.
+    RestUntil(Instant),
+    /// Wait until something comes.
+    Wait,
 }
 
 /// A password to be checked, and who wants to know.
@@ -191,11 +215,7 @@ impl Passwords {
             right: Cache::new(RIGHT_MAX),
             wrong: Cache::new(WRONG_MAX),
             lanes_of: RandomState::new(),
-            waiting: Mutex::new(Waiting {
-                lanes: std::array::from_fn(|_| VecDeque::new()),
-                turn: 0,
-                ended: false,
-            }),
+            waiting: Mutex::new(Waiting::default()),
             arrived: Condvar::new(),
         });
         let checking = Arc::clone(&shared);
@@ -220,7 +240,10 @@ impl Passwords {
             return Ok(known);
         }
         let answer = self.0.ask(digest, password, compared, self.0.lane(peer)).ok_or(Denied::Busy)?;
-        answer.await.map_err(|_| Denied::Busy)
+        match tokio::time::timeout(WAIT_MAX, answer).await {
+            Ok(Ok(is_right)) => Ok(is_right),
+            Ok(Err(_)) | Err(_) => Err(Denied::Busy),
+        }
     }
 }
 
@@ -270,7 +293,7 @@ impl Shared {
     ) -> Option<oneshot::Receiver<bool>> {
         let (asker, answer) = oneshot::channel();
         let mut waiting = self.waiting.lock();
-        let lane = &mut waiting.lanes[lane];
+        let lane = &mut waiting.lanes[lane].checks;
         if let Some(check) = lane.iter_mut().find(|check| check.digest == digest) {
             if check.askers.len() >= WAITING_PER_CHECK_MAX {
                 return None;
@@ -299,51 +322,87 @@ impl Shared {
     /// Checks what comes, until the end.
     fn check_all(&self) {
         while let Some((lane, digest, password, compared)) = self.next() {
-            let started = Instant::now();
+            let started = processor_time();
             // Another lane may have had the same.
             let known = self.known(&digest);
             let is_right = known.unwrap_or_else(|| compared.is_of(&password));
-            let took = started.elapsed();
+            let worked = processor_time().saturating_sub(started);
             let cache = if is_right { &self.right } else { &self.wrong };
             cache.insert(digest, ());
-            let checked = self.waiting.lock().lanes[lane].pop_front();
+            let mut waiting = self.waiting.lock();
+            let checked = waiting.lanes[lane].checks.pop_front();
+            if known.is_none() && !is_right {
+                waiting.note_wrong(lane, worked, Instant::now());
+            }
+            drop(waiting);
             for asker in checked.into_iter().flat_map(|check| check.askers) {
                 // Whoever has gone needs no answer.
                 let _ = asker.send(is_right);
             }
-            if known.is_none() && !is_right {
-                self.rest((took * REST_SHARE).min(REST_MAX));
-            }
         }
     }
 
-    /// Does nothing for a while, or until the end.
-    fn rest(&self, time: Duration) {
-        self.arrived.wait_while_for(&mut self.waiting.lock(), |waiting| !waiting.ended, time);
-    }
-
-    /// Waits for something to check. It stays in front of its lane, so that others can still join.
+    /// Waits for something to check. It stays in front of its lane, so that others can still join. It is checked even
+    /// if whoever asked has lost patience: he will ask again, and find the answer.
     fn next(&self) -> Option<(usize, Digest, Vec<u8>, Compared)> {
         let mut waiting = self.waiting.lock();
-        loop {
-            if waiting.ended {
-                return None;
-            }
-            for step in 0..LANES {
-                let lane = (waiting.turn + step) % LANES;
-                let queue = &mut waiting.lanes[lane];
-                while queue.front().is_some_and(|check| !check.is_wanted()) {
-                    queue.pop_front();
-                }
-                if let Some(check) = queue.front() {
-                    let found = (lane, check.digest, check.password.clone(), check.compared.clone());
+        while !waiting.ended {
+            match waiting.next(Instant::now()) {
+                Next::Check(lane) => {
                     waiting.turn = lane + 1;
-                    return Some(found);
+                    let check = &waiting.lanes[lane].checks[0];
+                    return Some((lane, check.digest, check.password.clone(), check.compared.clone()));
                 }
+                Next::RestUntil(end) => {
+                    self.arrived.wait_until(&mut waiting, end);
+                }
+                Next::Wait => self.arrived.wait(&mut waiting),
             }
-            self.arrived.wait(&mut waiting);
         }
+        None
     }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        let lanes = std::array::from_fn(|_| Lane::default());
+        Self { lanes, turn: 0, rest_until: None, ended: false }
+    }
+}
+
+impl Waiting {
+    /// What is to be done now.
+    fn next(&self, now: Instant) -> Next {
+        let rest = self.rest_until.filter(|end| *end > now);
+        let in_turn = (0..LANES).map(|step| (self.turn + step) % LANES);
+        let mut waiting = in_turn.filter(|lane| !self.lanes[*lane].checks.is_empty()).peekable();
+        if waiting.peek().is_none() {
+            return Next::Wait;
+        }
+        let Some(end) = rest else { return waiting.next().map_or(Next::Wait, Next::Check) };
+        waiting.find(|lane| !self.lanes[*lane].is_suspect(now)).map_or(Next::RestUntil(end), Next::Check)
+    }
+
+    /// Notes that a password of a lane was found to be wrong after so much work. Rests add up, so that the thread works
+    /// a quarter of the time in the long run, however many lanes guess.
+    fn note_wrong(&mut self, lane: usize, worked: Duration, now: Instant) {
+        self.lanes[lane].wrong_at = Some(now);
+        let begin = self.rest_until.map_or(now, |end| end.max(now));
+        self.rest_until = Some(begin + worked * REST_SHARE);
+    }
+}
+
+impl Lane {
+    /// Whether it had a wrong password lately.
+    fn is_suspect(&self, now: Instant) -> bool {
+        self.wrong_at.is_some_and(|at| now.saturating_duration_since(at) < SUSPICION)
+    }
+}
+
+/// How long this thread has worked, as against waited for the processor.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 impl Check {
@@ -492,9 +551,76 @@ mod tests {
         let digest = passwords.0.digest("u", b"secret", &cheap);
         let answer = passwords.0.ask(digest, b"secret", &cheap, 1).expect("there is room");
         assert_eq!(tokio::time::timeout(Duration::from_mins(1), answer).await.unwrap(), Ok(true));
-        let waiting = passwords.0.waiting.lock().lanes[0].len();
+        let waiting = passwords.0.waiting.lock().lanes[0].checks.len();
         assert!(waiting > WAITING_PER_LANE_MAX / 2, "only {waiting} of the flood still wait");
         drop(flood);
+    }
+
+    /// A check that nobody waits for.
+    fn check() -> Check {
+        let password = b"x".to_vec();
+        Check { digest: [0; 32], password, compared: only(&PasswordHash::of_nobody(4)), askers: Vec::new() }
+    }
+
+    #[test]
+    fn after_a_wrong_one_the_thread_rests_but_not_for_lanes_that_had_none() {
+        const WORKED: Duration = Duration::from_millis(50);
+        let mut waiting = Waiting::default();
+        let begin = Instant::now();
+        assert_eq!(waiting.next(begin), Next::Wait);
+        for lane in [3, 5] {
+            waiting.lanes[lane].checks.push_back(check());
+        }
+        assert_eq!(waiting.next(begin), Next::Check(3));
+        waiting.note_wrong(3, WORKED, begin);
+        assert_eq!(waiting.next(begin), Next::Check(5), "it had no wrong one");
+        waiting.lanes[5].checks.clear();
+        let end = begin + REST_SHARE * WORKED;
+        assert_eq!(waiting.next(begin), Next::RestUntil(end));
+        assert_eq!(waiting.next(end), Next::Check(3));
+        // The second of two in a row makes the rest longer, be it in another lane.
+        waiting.note_wrong(5, WORKED, begin);
+        assert_eq!(waiting.next(end), Next::RestUntil(end + REST_SHARE * WORKED));
+        // A lane is trusted again in time, and what is over does not count.
+        let later = begin + SUSPICION;
+        waiting.rest_until = Some(later + WORKED);
+        assert_eq!(waiting.next(later), Next::Check(3));
+        waiting.note_wrong(3, WORKED, later + 2 * WORKED);
+        assert_eq!(waiting.rest_until, Some(later + 2 * WORKED + REST_SHARE * WORKED));
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_guesses_is_slow_and_others_are_not() {
+        let passwords = Passwords::new().unwrap();
+        let dear = only(&bcrypt::hash("secret", 10).unwrap().parse().unwrap());
+        let ask = |password: &'static [u8], lane: usize| {
+            let digest = passwords.0.digest("u", password, &dear);
+            passwords.0.ask(digest, password, &dear, lane).expect("there is room")
+        };
+        let started = Instant::now();
+        assert_eq!(ask(b"wrong", 0).await, Ok(false));
+        let rest = passwords.0.waiting.lock().rest_until.expect("it rests") - started;
+        assert_eq!(ask(b"secret", 0).await, Ok(true));
+        assert!(started.elapsed() >= rest, "the lane has to wait");
+        assert_eq!(
+            passwords.0.waiting.lock().rest_until.map(|end| end - started),
+            Some(rest),
+            "not for a right one"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_answered_to_who_asks_again() {
+        let passwords = Passwords::new().unwrap();
+        let secret = only(&hash("secret"));
+        let digest = passwords.0.digest("u", b"secret", &secret);
+        drop(passwords.0.ask(digest, b"secret", &secret, 0).expect("there is room"));
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while passwords.0.known(&digest).is_none() {
+            assert!(Instant::now() < deadline, "it was never checked");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(passwords.0.known(&digest), Some(true));
     }
 
     #[test]
