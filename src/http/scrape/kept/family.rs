@@ -17,6 +17,9 @@ use super::pages::{At, Seen};
 /// larger ones would stay partly empty.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// A line counts at least so many bytes. One that is empty just now may be as long as others later.
+const LINE_BYTES_MIN: usize = 32;
+
 /// If more than one in so many series is new, all are put in order anew.
 const NEW_ONE_IN: usize = 32;
 
@@ -156,7 +159,7 @@ impl FamilyText {
 
     /// Whether it stands in many more chunks than it would if it was written anew.
     fn is_scattered(&self) -> bool {
-        let bytes: usize = self.chunks.iter().map(|chunk| chunk.text.len()).sum();
+        let bytes: usize = self.chunks.iter().map(Chunk::counted).sum();
         self.chunks.len() > 16 + 4 * bytes / CHUNK_BYTES
     }
 
@@ -240,6 +243,11 @@ impl Chunk {
         Self { text: text.into(), series: series.into_boxed_slice() }
     }
 
+    /// The bytes that its lines count together, but for a factor below two.
+    fn counted(&self) -> usize {
+        self.text.len().max(self.series.len() * LINE_BYTES_MIN)
+    }
+
     /// Its series with their lines; the first `head` bytes belong to none.
     fn lines(&self, head: usize) -> impl Iterator<Item = (At, &[u8])> {
         let mut start = head;
@@ -253,7 +261,7 @@ impl Chunk {
     /// Itself with new lines among its own; more than one chunk if it grew large.
     fn with(&self, head: usize, new: &[NewLine<'_>]) -> Vec<Self> {
         let mut packer = Packer::new(&self.text[..head]);
-        let grown = self.text.len() + new.iter().map(|new| new.line.len()).sum::<usize>();
+        let grown = self.counted() + new.iter().map(|new| counted(new.line)).sum::<usize>();
         // Half full ones are left with room, so that not every line that is added splits a chunk.
         packer.chunk_bytes = if grown > 2 * CHUNK_BYTES { CHUNK_BYTES } else { usize::MAX };
         let mut new = new.iter().peekable();
@@ -354,6 +362,11 @@ fn end(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("the lines of a few series are less than 4 GiB")
 }
 
+/// The bytes that a line counts in its chunk.
+fn counted(line: &[u8]) -> usize {
+    line.len().max(LINE_BYTES_MIN)
+}
+
 /// Puts lines into chunks.
 struct Packer<'l> {
     chunks: Vec<Chunk>,
@@ -370,11 +383,12 @@ impl<'l> Packer<'l> {
     }
 
     fn push(&mut self, at: At, line: &'l [u8]) {
-        if self.bytes + line.len() > self.chunk_bytes && !self.lines.is_empty() {
+        let counted = counted(line);
+        if self.bytes + counted > self.chunk_bytes && !self.lines.is_empty() {
             self.close();
         }
         self.lines.push((at, line));
-        self.bytes += line.len();
+        self.bytes += counted;
     }
 
     fn close(&mut self) {

@@ -1,6 +1,6 @@
 //! Kept text is what would be written from nothing, whatever happens between two scrapes.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
@@ -247,10 +247,7 @@ fn of_series_that_look_alike_the_one_that_is_shown_as_it_was_pushed_stays() {
 fn lines_that_cannot_be_shown_for_a_while_come_back() {
     let mut scraped = Scraped::in_view(View { format: Format::OpenMetrics, ..View::default() });
     // Several chunks of it.
-    let body = |value: &str| {
-        (0..3_000)
-            .fold("# TYPE c counter\n".to_owned(), |body, i| body + &format!("c{{a=\"{i:06}\"}} {value}\n"))
-    };
+    let body = |value: &str| counters(0, 3_000, value);
     for value in ["5", "NaN", "NaN", "6", "-1"] {
         scraped.push_as(Effect::ReplaceFamilies, "1", &body(value));
         let shown = if value.len() == 1 { 3_000 } else { 0 };
@@ -265,8 +262,20 @@ fn lines_that_cannot_be_shown_for_a_while_come_back() {
     assert!(scraped.scrape(usize::MAX).len() > 1);
 }
 
+#[test]
+fn lines_that_could_never_be_shown_come_in_many_pieces() {
+    let mut scraped = Scraped::in_view(View { format: Format::OpenMetrics, ..View::default() });
+    for (value, series) in [("NaN", 20_000), ("NaN", 20_100), ("6", 20_100)] {
+        scraped.push_as(Effect::ReplaceFamilies, "1", &counters(0, series, value));
+        scraped.scrape(usize::MAX);
+    }
+    let chunks = scraped.scrape(usize::MAX);
+    let longest = chunks.iter().map(Bytes::len).max().unwrap();
+    assert!(longest < 256 << 10, "{longest} bytes in one of {}", chunks.len());
+}
+
 /// So many counters, numbered from `from` on.
-fn counters(from: usize, count: usize, value: u32) -> String {
+fn counters(from: usize, count: usize, value: impl Display) -> String {
     (from..from + count)
         .fold("# TYPE c counter\n".to_owned(), |body, i| body + &format!("c{{a=\"{i:06}\"}} {value}\n"))
 }
