@@ -54,9 +54,10 @@ where
     left_out
 }
 
-/// Whether the data model keeps names of labels like this one for itself. Nobody can push one.
+/// Whether Prometheus would take it for the name of the metric. Nobody can push one. Others that begin with `__` cannot
+/// be pushed either, but do no harm where an escaping makes them.
 fn is_reserved(name: &str) -> bool {
-    name.starts_with("__")
+    name == "__name__"
 }
 
 /// Labels as the view shows them, by name.
@@ -114,8 +115,10 @@ mod tests {
         assert_eq!(out(Escaping::Dots, &series), [0]);
         assert!(out(Escaping::Values, &series).is_empty());
         let dots = View { escaping: Escaping::Dots, ..UNDERSCORES };
-        assert!(are_confused(dots, std::iter::once("_a.b")));
-        assert!(!are_confused(dots, std::iter::once("a.b")));
+        assert!(are_confused(dots, std::iter::once("\u{e9}name\u{e9}")));
+        for harmless in ["a.b", "_a.b", "\u{e9}\u{e9}"] {
+            assert!(!are_confused(dots, std::iter::once(harmless)), "{harmless}");
+        }
     }
 
     #[test]
