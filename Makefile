@@ -52,7 +52,7 @@ build: ## Build the program as it is installed
 	cargo build --locked --release
 
 install: ## Install what `make build` has built, with units and documents, under DESTDIR and PREFIX
-	@test -x $(TARGET_DIR)/release/tallygate || { echo "nothing is built yet: make build"; exit 1; }
+	@test -x $(TARGET_DIR)/release/tallygate || { echo "nothing is built in $(TARGET_DIR): make build"; exit 1; }
 	install -D -m 0755 $(TARGET_DIR)/release/tallygate $(DESTDIR)$(PREFIX)/bin/tallygate
 	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/doc/tallygate
 	sed 's|/usr/bin/tallygate|$(PREFIX)/bin/tallygate|' packaging/systemd/tallygate.service \

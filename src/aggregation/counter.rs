@@ -36,7 +36,8 @@ impl Counter {
         self.0.encode(out);
     }
 
-    /// Takes in another total. Of two of which one is finite it counts alone.
+    /// Takes in another total. Of two of which one is finite it counts alone, be it nothing: so a total that is not
+    /// finite, which only a push that replaces can leave, has no neutral element.
     pub(super) fn combine(&mut self, other: &Self) {
         match (self.0.is_finite(), other.0.is_finite()) {
             (true, false) => {}

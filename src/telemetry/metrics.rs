@@ -129,9 +129,9 @@ metrics! {
     http_requests: CounterPer<(Handler, Method, StatusCode)> = "pushgateway_http_requests_total",
         "Requests that a handler has answered, by handler, method and status code. Scrapes are not among them, nor are 404, 405 and redirects.";
     push_seconds: SummaryPer<PushMethod, AsSeconds> = "pushgateway_http_push_duration_seconds",
-        "How long pushes took to be answered; quantiles of the last 10 minutes, within 2%.";
+        "How long pushes took to be answered; quantiles of the last 8 to 10 minutes, within 2%.";
     push_bytes: SummaryPer<PushMethod, AsBytes> = "pushgateway_http_push_size_bytes",
-        "How large the requests of pushes were as they were sent, heads included; quantiles of the last 10 minutes, within 2%.";
+        "How large the requests of pushes were as they were sent, heads included; quantiles of the last 8 to 10 minutes, within 2%.";
     http_other_requests: CounterPer<(Method, StatusCode)> = "tallygate_http_other_requests_total",
         "Requests answered that are not among pushgateway_http_requests_total, scrapes included.";
 }
