@@ -13,7 +13,7 @@ CLIENTS=tests/clients
 missing=()
 
 # command:package, or a file of the package in the place of the command
-TOOLS=(prometheus:prometheus promtool:prometheus prometheus-pushgateway:prometheus-pushgateway curl:curl systemd-socket-activate:systemd
+TOOLS=(prometheus:prometheus promtool:prometheus prometheus-pushgateway:prometheus-pushgateway curl:curl openssl:openssl systemd-socket-activate:systemd
     strace:strace ps:procps prlimit:util-linux mount:mount g++:g++ cmake:cmake pkg-config:pkg-config
     /usr/include/prometheus/gateway.h:prometheus-cpp-dev /usr/include/openssl/ssl.h:libssl-dev)
 

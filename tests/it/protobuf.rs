@@ -205,6 +205,35 @@ fn what_was_pushed_natively_is_scraped_natively() {
 }
 
 #[test]
+fn a_native_histogram_that_replaces_may_have_any_sum() {
+    let (_directory, store) = scratch();
+    let flags = ["--push.mode=pushgateway"];
+    let counts = Counts { count: 3, positive: vec![(1, 2)], ..Counts::default() };
+    for sum in [f64::INFINITY, 2.5, f64::NAN, f64::NEG_INFINITY, -1.5] {
+        let native = NativeHistogram {
+            schema: 3,
+            zero_threshold: 0.5,
+            custom_bounds: vec![],
+            counts: NativeCounts::Integer(Counts { zero: 1, ..counts.clone() }),
+            sum: None,
+        };
+        let histogram = Histogram { native: Some(Box::new(native)), sum: Some(sum), ..Histogram::default() };
+        let body = family("n", MetricType::Histogram, &[(&[], Value::Histogram(Box::new(histogram)))]);
+        let gateway = Process::start(&store, &flags);
+        let reply = push(&gateway, &body);
+        assert_eq!((reply.status, &*reply.body), (200, ""), "{sum}");
+        gateway.kill();
+        let gateway = Process::start(&store, &flags);
+        let scrape = scrape_by_protobuf(&gateway);
+        let families = parse(&scrape, NameScheme::Legacy).unwrap();
+        let n = families.families.iter().find(|family| family.name == "n").expect("it is there");
+        let Value::Histogram(found) = &n.series[0].value else { panic!("{n:?}") };
+        assert_eq!((found.count, found.native.is_some()), (Some(3.0), true));
+        assert_eq!(found.sum.unwrap().to_string(), sum.to_string());
+    }
+}
+
+#[test]
 fn with_utf8_names_names_with_dots_are_accepted() {
     let (_directory, store) = scratch();
     let gateway = Process::start(&store, &["--push.enable-utf8-names"]);

@@ -1,12 +1,13 @@
 //! The life of the process: how it is started, what it logs, how it stops.
 
+use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::process::{Process, scratch, wait_until};
+use crate::support::process::{Process, is_installed, scratch, wait_until};
 use crate::support::samples::value;
 use crate::support::wire::Connection;
 use crate::support::workload::{Writer, push_until_lost, settle};
@@ -39,6 +40,26 @@ fn open_push(gateway: &Process) -> Connection {
 fn signal_and_wait_for_stop(gateway: &Process, signal: &str) {
     gateway.signal(signal);
     wait_until("it stops accepting", || TcpStream::connect(&gateway.address).is_err());
+}
+
+#[test]
+fn systemd_understands_every_line_of_the_units() {
+    if !is_installed("systemd-analyze") {
+        return;
+    }
+    let (scratch, _) = scratch();
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
+    let copies = ["tallygate.service", "tallygate.socket"].map(|unit| {
+        let text = fs::read_to_string(units.join(unit)).unwrap();
+        let copy = scratch.path().join(unit);
+        // The program is not where it will be installed.
+        fs::write(&copy, text.replace("/usr/bin/tallygate", env!("CARGO_BIN_EXE_tallygate"))).unwrap();
+        copy
+    });
+    let output = Command::new("systemd-analyze").arg("verify").args(&copies).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    // Of a key that it does not know it only tells.
+    assert!(output.status.success() && !told.contains("tallygate."), "{told}");
 }
 
 #[test]

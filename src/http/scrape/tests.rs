@@ -79,8 +79,7 @@ async fn compression_is_sent_to_those_who_ask_for_it() {
             GzDecoder::new(&*compressed).read_to_end(&mut body).unwrap();
         }
         if encoding == Some("zstd") {
-            assert!(body.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]), "the magic number of a frame");
-            continue;
+            body = zstd::decode_all(&*body).unwrap();
         }
         let text = String::from_utf8(body).unwrap();
         assert_eq!(text.lines().filter(|line| line.starts_with("metric_number_")).count(), 10);

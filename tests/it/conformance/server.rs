@@ -121,7 +121,10 @@ impl Server {
         };
         let mut command = Command::new(program);
         command.args(arguments.iter().map(|argument| self.filled(argument)));
-        command.current_dir(self.directory.path()).stdin(Stdio::null());
+        // Not where the files of the case are: what is relative to them must not be found by chance.
+        let elsewhere = self.directory.path().join("elsewhere");
+        std::fs::create_dir_all(&elsewhere).expect("the directory of the case can be written");
+        command.current_dir(elsewhere).stdin(Stdio::null());
         command
     }
 
