@@ -1,7 +1,6 @@
 //! Pushes of protobuf bodies, plain and compressed, over HTTP.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Write as _;
 
 use tallygate::exposition::protobuf::{CONTENT_TYPE, header, length_prefix, parse, write_metric};
 use tallygate::model::{
@@ -164,19 +163,6 @@ n_count{instance=\"\",job=\"j\"} 9
     assert_eq!(scrape_pushed(&gateway), expected);
 }
 
-/// The scrape in protobuf, as Prometheus asks for it when it stores native histograms.
-fn scrape_by_protobuf(gateway: &Process) -> Vec<u8> {
-    let mut stream = TcpStream::connect(&gateway.address).unwrap();
-    // By HTTP/1.0, so that the body is not in chunks.
-    write!(stream, "GET /metrics HTTP/1.0\r\nHost: test\r\nAccept: {CONTENT_TYPE}\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("the head ends") + 4;
-    let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_ascii_lowercase();
-    assert!(head.contains("content-type: application/vnd.google.protobuf"), "{head}");
-    answer.split_off(end)
-}
-
 #[test]
 fn what_was_pushed_natively_is_scraped_natively() {
     let (_directory, store) = scratch();
@@ -193,7 +179,7 @@ fn what_was_pushed_natively_is_scraped_natively() {
         let body = family("n", MetricType::Histogram, &[(&[], Value::Histogram(Box::new(histogram)))]);
         assert_eq!(push(&gateway, &body).status, 200);
     }
-    let body = scrape_by_protobuf(&gateway);
+    let body = gateway.scrape_by_protobuf();
     let families = parse(&body, NameScheme::Legacy).unwrap();
     let n = families.families.iter().find(|family| family.name == "n").expect("it is there");
     let Value::Histogram(histogram) = &n.series[0].value else { panic!("{n:?}") };
@@ -224,7 +210,7 @@ fn a_native_histogram_that_replaces_may_have_any_sum() {
         assert_eq!((reply.status, &*reply.body), (200, ""), "{sum}");
         gateway.kill();
         let gateway = Process::start(&store, &flags);
-        let scrape = scrape_by_protobuf(&gateway);
+        let scrape = gateway.scrape_by_protobuf();
         let families = parse(&scrape, NameScheme::Legacy).unwrap();
         let n = families.families.iter().find(|family| family.name == "n").expect("it is there");
         let Value::Histogram(found) = &n.series[0].value else { panic!("{n:?}") };

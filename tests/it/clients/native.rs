@@ -1,8 +1,10 @@
-//! Native histograms of the Go library, which both writes and reads them.
+//! Native histograms: those of the Go library, which both writes and reads them, and those of the Java one.
 
 use serde_json::json;
+use tallygate::model::{Counts, NativeCounts, Value};
 
 use super::programs::{Client, Door, run, steps};
+use crate::support::bodies;
 use crate::support::process::{Process, scratch};
 use crate::support::samples::samples;
 
@@ -34,4 +36,25 @@ fn native_histograms_of_two_resolutions_merge_at_the_lower_one() {
         ("client_native_sum{instance=\"\",job=\"native\"}", 7.5),
     ];
     assert_eq!(shown, expected, "{scrape}");
+}
+
+#[test]
+fn the_native_parts_that_java_pushes_merge_beside_the_classic_ones() {
+    let (_directory, store) = scratch();
+    let gateway = Process::start(&store, &[]);
+    if run(Client::Java, "protobuf", &Door::open(&gateway)).is_none() {
+        return;
+    }
+    let series = bodies::series(&gateway.scrape_by_protobuf());
+    let (Value::Histogram(merged), _) = &series["client_seconds{job=\"protobuf\"}"] else {
+        panic!("{series:?}")
+    };
+    let buckets: Vec<_> = merged.buckets.iter().map(|one| (one.upper_bound, one.cumulative_count)).collect();
+    assert_eq!(buckets, [(0.5, 1.0), (1.0, 2.0), (5.0, 3.0), (f64::INFINITY, 4.0)]);
+    assert_eq!((merged.sum, merged.count), (Some(11.0), Some(4.0)));
+    // Bucket i of schema 5 ends at 2^(i/32): 0.25 and 2 were in the first push, 0.75 and 8 in the second.
+    let native = merged.native.as_ref().expect("it has a native part");
+    let positive = vec![(-64, 1), (-13, 1), (32, 1), (96, 1)];
+    let counts = NativeCounts::Integer(Counts { count: 4, positive, ..Counts::default() });
+    assert_eq!((native.schema, &native.counts), (5, &counts));
 }

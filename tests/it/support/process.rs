@@ -1,6 +1,7 @@
 //! A gateway in a process of its own: the real binary, a real store, real signals.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, mpsc};
@@ -8,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tallygate::exposition::protobuf::CONTENT_TYPE;
 
 use super::wire::Connection;
 
@@ -108,6 +110,19 @@ impl Process {
         let answer = self.get("/metrics");
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.body
+    }
+
+    /// The scrape in protobuf, as Prometheus asks for it when it stores native histograms.
+    pub fn scrape_by_protobuf(&self) -> Vec<u8> {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        // By HTTP/1.0, so that the body is not in chunks.
+        write!(stream, "GET /metrics HTTP/1.0\r\nHost: test\r\nAccept: {CONTENT_TYPE}\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("the head ends") + 4;
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_ascii_lowercase();
+        assert!(head.contains("content-type: application/vnd.google.protobuf"), "{head}");
+        answer.split_off(end)
     }
 
     /// Ends it as a loss of power would end the process: without any warning.
