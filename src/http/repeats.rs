@@ -63,31 +63,19 @@ struct Learned {
     was_used: AtomicBool,
 }
 
-/// What many paths may share.
-trait Shareable: PartialEq + Hash {
-    /// Roughly the bytes that it takes.
-    fn weight(&self) -> usize;
-}
-
-impl Shareable for Template {
-    fn weight(&self) -> usize {
-        self.weight()
-    }
-}
-
-impl Shareable for Repeat {
-    fn weight(&self) -> usize {
-        self.weight()
-    }
-}
-
 /// Counts bytes.
 #[derive(Clone)]
 struct ByWeight;
 
-impl<T: Shareable> Weighter<u64, Arc<T>> for ByWeight {
-    fn weight(&self, _: &u64, shared: &Arc<T>) -> u64 {
-        shared.weight() as u64
+impl Weighter<u64, Arc<Template>> for ByWeight {
+    fn weight(&self, _: &u64, template: &Arc<Template>) -> u64 {
+        template.weight() as u64
+    }
+}
+
+impl Weighter<u64, Arc<Repeat>> for ByWeight {
+    fn weight(&self, _: &u64, repeat: &Arc<Repeat>) -> u64 {
+        repeat.weight() as u64
     }
 }
 
@@ -145,7 +133,10 @@ impl<S: BuildHasher + Clone> Repeats<S> {
     }
 
     /// What is kept and equals this one, which is kept from now on if there was nothing.
-    fn shared<T: Shareable>(&self, all: &Bounded<u64, Arc<T>, S>, new: T) -> Weak<T> {
+    fn shared<T: PartialEq + Hash>(&self, all: &Bounded<u64, Arc<T>, S>, new: T) -> Weak<T>
+    where
+        ByWeight: Weighter<u64, Arc<T>>,
+    {
         let hash = self.hasher.hash_one(&new);
         if let Some(kept) = all.get(&hash)
             && *kept == new

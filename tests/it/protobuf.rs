@@ -8,6 +8,7 @@ use tallygate::model::{
     Summary, Value,
 };
 
+use crate::support::bodies;
 use crate::support::process::{Process, scratch};
 use crate::support::samples::{without_own, without_push_times};
 use crate::support::wire::Reply;
@@ -194,26 +195,20 @@ fn what_was_pushed_natively_is_scraped_natively() {
 fn a_native_histogram_that_replaces_may_have_any_sum() {
     let (_directory, store) = scratch();
     let flags = ["--push.mode=pushgateway"];
-    let counts = Counts { count: 3, positive: vec![(1, 2)], ..Counts::default() };
+    let counts = Counts { count: 3, zero: 1, positive: vec![(1, 2)], negative: vec![] };
+    let counts = NativeCounts::Integer(counts);
+    let native = NativeHistogram { schema: 3, zero_threshold: 0.5, custom_bounds: vec![], counts, sum: None };
     for sum in [f64::INFINITY, 2.5, f64::NAN, f64::NEG_INFINITY, -1.5] {
-        let native = NativeHistogram {
-            schema: 3,
-            zero_threshold: 0.5,
-            custom_bounds: vec![],
-            counts: NativeCounts::Integer(Counts { zero: 1, ..counts.clone() }),
-            sum: None,
-        };
-        let histogram = Histogram { native: Some(Box::new(native)), sum: Some(sum), ..Histogram::default() };
+        let native = Some(Box::new(native.clone()));
+        let histogram = Histogram { native, sum: Some(sum), ..Histogram::default() };
         let body = family("n", MetricType::Histogram, &[(&[], Value::Histogram(Box::new(histogram)))]);
         let gateway = Process::start(&store, &flags);
         let reply = push(&gateway, &body);
         assert_eq!((reply.status, &*reply.body), (200, ""), "{sum}");
         gateway.kill();
         let gateway = Process::start(&store, &flags);
-        let scrape = gateway.scrape_by_protobuf();
-        let families = parse(&scrape, NameScheme::Legacy).unwrap();
-        let n = families.families.iter().find(|family| family.name == "n").expect("it is there");
-        let Value::Histogram(found) = &n.series[0].value else { panic!("{n:?}") };
+        let series = bodies::series(&gateway.scrape_by_protobuf());
+        let (Value::Histogram(found), _) = &series["n{job=\"j\"}"] else { panic!("{series:?}") };
         assert_eq!((found.count, found.native.is_some()), (Some(3.0), true));
         assert_eq!(found.sum.unwrap().to_string(), sum.to_string());
     }

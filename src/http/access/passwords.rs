@@ -17,6 +17,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::iter;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -373,14 +374,12 @@ impl Default for Waiting {
 impl Waiting {
     /// What is to be done now.
     fn next(&self, now: Instant) -> Next {
-        let rest = self.rest_until.filter(|end| *end > now);
         let in_turn = (0..LANES).map(|step| (self.turn + step) % LANES);
-        let mut waiting = in_turn.filter(|lane| !self.lanes[*lane].checks.is_empty()).peekable();
-        if waiting.peek().is_none() {
-            return Next::Wait;
-        }
-        let Some(end) = rest else { return waiting.next().map_or(Next::Wait, Next::Check) };
-        waiting.find(|lane| !self.lanes[*lane].is_suspect(now)).map_or(Next::RestUntil(end), Next::Check)
+        let mut waiting = in_turn.filter(|lane| !self.lanes[*lane].checks.is_empty());
+        let Some(first) = waiting.next() else { return Next::Wait };
+        let Some(end) = self.rest_until.filter(|end| *end > now) else { return Next::Check(first) };
+        let mut trusted = iter::once(first).chain(waiting).filter(|lane| !self.lanes[*lane].is_suspect(now));
+        trusted.next().map_or(Next::RestUntil(end), Next::Check)
     }
 
     /// Notes that a password of a lane was found to be wrong after so much work. Rests add up, so that the thread works
