@@ -21,6 +21,7 @@ IDLE_SECONDS_MAX = 60
 
 OURS = "Tallygate"
 BARE = "bare axum"
+SYNCED = "bare axum, synced"
 PUSHGATEWAY = "Pushgateway"
 UNCHECKED = "Pushgateway, check disabled"
 
@@ -153,6 +154,12 @@ class Stable:
     def bare(self, file=None):
         extra = ["--file", file] if file else []
         return self._add(BARE, lambda address: [self._programs.bare, "--listen", address, *extra], None, "/")
+
+    def synced(self):
+        """The bare server, which answers once the body is on disk."""
+        store = self._store("log")
+        command = [self._programs.bare, "--log", store, "--listen"]
+        return self._add(SYNCED, lambda address: [*command, address], store, "/")
 
     def pushgateway(self, checked, store=None):
         """Pushgateway with persistence. `store` lets one continue with the file of another."""

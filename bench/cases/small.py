@@ -17,4 +17,5 @@ def run(bench):
         [table],
         [Verdict(f"{name}: small pushes against the bare server", ratio(enough[name], enough[BARE]), "at least", AT_LEAST)
          for name in ours],
+        notes=[one_group.durable_at_best(enough, ours)],
     )

@@ -80,8 +80,14 @@ impl Page {
 
     /// Notes a push to the series in these slots.
     pub(crate) fn touch(&mut self, slots: impl Iterator<Item = usize>, stamp: Stamp) {
-        let Self { layout, touched, .. } = self;
-        touched.touch(layout.families().len(), slots.map(|slot| layout.family_index(slot)), stamp);
+        let Self { layout, values, touched, .. } = self;
+        let slots: SlotSet = slots.collect();
+        if slots.len() == values.len() {
+            // The layout, which is in no cache of the processor where there are many pages, is not needed.
+            *touched = Touched::Together(stamp);
+            return;
+        }
+        touched.touch(layout.families().len(), slots.iter().map(|slot| layout.family_index(slot)), stamp);
     }
 
     /// Takes out the series in a slot.
@@ -130,7 +136,35 @@ pub(crate) fn series_hash<'a>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::family::{Family, Texts};
     use super::*;
+    use crate::model::{LabelSet, MetricType};
+
+    #[test]
+    fn a_push_touches_the_families_of_its_slots_and_no_others() {
+        let families = [1, 2, 3].map(|id| {
+            let name = format!("family_{id}").into();
+            Arc::new(Family::new(FamilyId(id), name, MetricType::Info, Texts::default()))
+        });
+        let mut page = Page::default();
+        for slot in 0..7 {
+            let labels = LabelSet::new([("l", &*slot.to_string())]);
+            Arc::make_mut(&mut page.layout).push(&families[slot % 3], labels.iter(), Stamp(1));
+            page.values.push(NO_STATE);
+        }
+        let stamps = |page: &Page| [0, 1, 2].map(|family| page.touched.of(family).0);
+        for (stamp, slots, expected) in [
+            (2, vec![0, 1, 2, 3, 4, 5, 6], [2, 2, 2]),
+            (3, vec![6, 1], [3, 3, 2]),
+            (4, vec![2], [3, 3, 4]),
+            // As many as there are, and not all of them.
+            (5, vec![0, 0, 3, 3, 6, 6, 6], [5, 3, 4]),
+            (6, vec![6, 5, 4, 3, 2, 1, 0], [6, 6, 6]),
+        ] {
+            page.touch(slots.into_iter(), Stamp(stamp));
+            assert_eq!(stamps(&page), expected, "push {stamp}");
+        }
+    }
 
     #[test]
     fn a_slot_reference_keeps_page_and_slot() {

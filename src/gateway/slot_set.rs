@@ -33,8 +33,16 @@ impl SlotSet {
     }
 
     /// The slots, in ascending order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
-        (0..SLOTS_PER_PAGE).filter(|slot| self.contains(*slot))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + use<> {
+        (0..).step_by(64).zip(self.0).flat_map(|(first, mut word)| {
+            std::iter::from_fn(move || {
+                let slot = first + word.trailing_zeros() as usize;
+                (word != 0).then(|| {
+                    word &= word - 1;
+                    slot
+                })
+            })
+        })
     }
 
     /// The slots of both.
