@@ -4,6 +4,7 @@
 //! is needed; where roles are given, what no role allows is refused; neither right nor wrong passwords hold up a thread
 //! that serves requests.
 
+mod hashes;
 mod passwords;
 mod rate;
 mod roles;
@@ -28,11 +29,12 @@ use super::options::Options;
 use super::path::PushPath;
 use crate::model::NameScheme;
 
-pub use passwords::{PasswordHash, PasswordHashError};
+pub use hashes::{PasswordHash, PasswordHashError};
 pub use rate::RateLimit;
 pub use roles::{JobPattern, JobPatternError, Right, RightError, Role};
 
-use passwords::{Compared, Decoys, Passwords};
+use hashes::{Compared, Decoys};
+use passwords::Passwords;
 use rate::Limiter;
 
 /// What can be set about access.
