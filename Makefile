@@ -13,6 +13,9 @@ MINUTES ?= 30
 FUZZ_SECONDS ?= 60
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+DOC_DIR := $(PREFIX)/share/doc/tallygate
+# They lie beside each other as here, so that the links between them lead somewhere.
+DOCUMENTS := LICENSE README.md CHANGELOG.md packaging/web.yml tests/conformance/README.md $(wildcard docs/*.md docs/*.svg)
 
 .PHONY: help run test check bench microbench fuzz soak build install
 
@@ -54,11 +57,10 @@ build: ## Build the program as it is installed
 install: ## Install what `make build` has built, with units and documents, under DESTDIR and PREFIX
 	@test -x $(TARGET_DIR)/release/tallygate || { echo "nothing is built in $(TARGET_DIR): make build"; exit 1; }
 	install -D -m 0755 $(TARGET_DIR)/release/tallygate $(DESTDIR)$(PREFIX)/bin/tallygate
-	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/doc/tallygate
+	install -d $(DESTDIR)$(UNIT_DIR)
 	sed 's|/usr/bin/tallygate|$(PREFIX)/bin/tallygate|' packaging/systemd/tallygate.service \
 	  > $(DESTDIR)$(UNIT_DIR)/tallygate.service
 	install -m 0644 packaging/systemd/tallygate.socket $(DESTDIR)$(UNIT_DIR)/tallygate.socket
-	install -m 0644 packaging/web.yml $(DESTDIR)$(PREFIX)/share/doc/tallygate/web.yml
-	install -m 0644 LICENSE README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/tallygate/
-	install -d $(DESTDIR)$(PREFIX)/share/doc/tallygate/docs
-	install -m 0644 docs/*.md docs/*.svg $(DESTDIR)$(PREFIX)/share/doc/tallygate/docs/
+	@for document in $(DOCUMENTS); do \
+	  install -D -m 0644 $$document $(DESTDIR)$(DOC_DIR)/$$document || exit 1; \
+	done

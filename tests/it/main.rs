@@ -17,6 +17,7 @@ mod compaction;
 mod conformance;
 mod curl;
 mod full_disk;
+mod installing;
 mod invariants;
 mod kill;
 mod limits;

@@ -7,7 +7,7 @@ use crate::exposition::names::Escaping;
 use crate::exposition::negotiation::Format;
 use crate::exposition::{LabelTemplate, Name, openmetrics, protobuf, text};
 use crate::gateway::SeriesView;
-use crate::model::{Exemplar, Label, MetricType, Stamp, Value, is_label_name};
+use crate::model::{Exemplar, Label, MetricType, Stamp, Value, is_label_name, is_pushable_label_name};
 
 /// What a reader gets to see, the moment aside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -66,8 +66,9 @@ impl View {
 
     /// Whether a family of this name can be shown at all: that of a state set is the name of a label, too.
     pub(super) fn has_place_for(self, name: &str, metric_type: MetricType) -> bool {
-        let is_label = || is_label_name(name) && !name.starts_with("__");
-        metric_type != MetricType::StateSet || self.escaping == Escaping::AllowUtf8 || is_label()
+        metric_type != MetricType::StateSet
+            || self.escaping == Escaping::AllowUtf8
+            || is_pushable_label_name(name)
     }
 
     /// What of a series is shown beside labels and value.
