@@ -28,5 +28,4 @@ def run(bench):
         "Ours at enough connections is compared with the best that Pushgateway reached at any.",
         [table],
         verdicts,
-        notes=[one_group.durable_at_best(enough, ours)],
     )
