@@ -6,10 +6,10 @@ INTRODUCTION = """\
 # Benchmarks
 
 Written by `make bench`, which builds Tallygate and a bare axum server (`benches/bare_axum.rs`: it reads the body and
-answers 200, at once or, where that is said, when the body is on disk), and runs them beside Debian's Pushgateway on one machine, in turns. Load comes from `wrk -t1` on the same
-machine. Every figure is the median of {rounds}. Compare ratios, not figures: they belong to the machine. Where the rates
-of two that took turns are compared, the ratio is the median of those of each round, so it may differ a little from that
-of the medians.
+answers 200, at once or, where that is said, when the body is on disk), and runs them beside Debian's Pushgateway on one
+machine, in turns. Load comes from `wrk -t1` on the same machine. Every figure is the median of {rounds}.
+Compare ratios, not figures: they belong to the machine. Where the rates of two that took turns are compared, the ratio
+is the median of those of each round, so it may differ a little from that of the medians.
 
 Repeat it with `make bench` (about 20 minutes; it needs Python 3 and, as root, installs what is missing from Debian), or
 look at one part with `make bench ARGS="--only scrape"`. `make bench ARGS="--quick"` checks in a few minutes that every
