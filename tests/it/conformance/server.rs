@@ -114,12 +114,18 @@ impl Server {
     }
 
     fn command(&self, arguments: &[String]) -> Command {
-        let program = match self.target {
-            Target::Replacing | Target::Merging => std::env::var_os("CONFORMANCE_PROGRAM")
-                .unwrap_or_else(|| env!("CARGO_BIN_EXE_tallygate").into()),
-            Target::Original => "prometheus-pushgateway".into(),
+        let mut command = match self.target {
+            Target::Replacing | Target::Merging => {
+                let program = std::env::var_os("CONFORMANCE_PROGRAM");
+                Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_tallygate").into()))
+            }
+            Target::Original => {
+                // Programs in Go go on ignoring a signal that they find ignored, as below nohup.
+                let mut command = Command::new("env");
+                command.args(["--default-signal=HUP", "prometheus-pushgateway"]);
+                command
+            }
         };
-        let mut command = Command::new(program);
         command.args(arguments.iter().map(|argument| self.filled(argument)));
         // Not where the files of the case are: what is relative to them must not be found by chance.
         let elsewhere = self.directory.path().join("elsewhere");
