@@ -61,6 +61,11 @@ class Bench:
         server.start()
         return server
 
+    def ways_to_store(self):
+        """Each engine, and the first one with nothing written: a mark for the name, the engine, and its flags."""
+        durable = [("", engine, ()) for engine in self.engines]
+        return [*durable, (", nothing written", self.engines[0], ("--persistence.durability=none",))]
+
     def groups(self):
         """The groups of 1,000 series each that stand for what is stored."""
         body = payloads.counters(payloads.SERIES_PER_GROUP)

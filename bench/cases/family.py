@@ -14,13 +14,11 @@ def run(bench):
     alone = bench.plan("alone", [payloads.Push(payloads.path(0), payloads.small())])
     scattered = bench.plan("scattered", payloads.wide_samples(SERIES, PUSHED))
     arms = []
-    kinds = [("", engine, ()) for engine in bench.engines]
-    kinds.append((", nothing written", bench.engines[0], ("--persistence.durability=none",)))
-    for kind, engine, flags in kinds:
+    for mark, engine, flags in bench.ways_to_store():
         narrow, wide = bench.ours(*flags, engine=engine), bench.ours(*flags, engine=engine)
         load.fill(wide, payloads.wide_family(SERIES, PER_PUSH))
-        arms.append(Arm(f"{narrow.name}{kind}, family of 1 series", narrow, alone, bench.connections))
-        arms.append(Arm(f"{wide.name}{kind}, family of 100,000 series", wide, scattered, bench.connections))
+        arms.append(Arm(f"{narrow.name}{mark}, family of 1 series", narrow, alone, bench.connections))
+        arms.append(Arm(f"{wide.name}{mark}, family of 100,000 series", wide, scattered, bench.connections))
     take_turns(arms, bench.rounds_compared, bench.seconds)
     for narrow, wide in zip(arms[::2], arms[1::2]):
         check_count(narrow.server, payloads.SMALL_FAMILY, [narrow])

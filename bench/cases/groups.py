@@ -14,19 +14,16 @@ def run(bench):
     one = bench.plan("one", [payloads.Push(payloads.path(0), body)])
     many = bench.plan("many", payloads.groups(GROUPS, body))
     arms = []
-    for engine in bench.engines:
+    for mark, engine, flags in bench.ways_to_store():
         for name, plan in (("one group", one), ("1,000 groups", many)):
-            server = bench.ours(engine=engine)
-            arms.append(Arm(f"{server.name}, {name}", server, plan, bench.connections))
-    for name, plan in (("one group", one), ("1,000 groups", many)):
-        server = bench.ours("--persistence.durability=none")
-        arms.append(Arm(f"{server.name}, nothing written, {name}", server, plan, bench.connections))
+            server = bench.ours(*flags, engine=engine)
+            arms.append(Arm(f"{server.name}{mark}, {name}", server, plan, bench.connections))
+    ours = list(arms)
     for checked in (False, True):
         server = bench.stable.pushgateway(checked)
         server.start()
         # More connections slow it down until it answers some of them too late.
         arms.append(Arm(f"{server.name}, 1,000 groups", server, many, CONNECTIONS_MIN))
-    ours = arms[: 2 * len(bench.engines) + 2]
     take_turns(arms, bench.rounds_compared, bench.seconds)
     for arm in ours:
         check_count(arm.server, payloads.MEDIUM_FAMILY, [arm], COUNTED)
