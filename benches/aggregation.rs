@@ -1,4 +1,5 @@
-//! Merging one contribution into one series: what each sample of a push costs at least.
+//! Merging one contribution into one series, and encoding what it comes to: what each sample of a push costs at
+//! least.
 
 use divan::{Bencher, black_box};
 use tallygate::aggregation::{Contribution, State, UntypedMode};
@@ -26,6 +27,29 @@ fn absorb(bencher: Bencher<'_, '_>, metric_type: MetricType, contributions: &[Co
         }
         state
     });
+}
+
+/// Writes a state as it stands in a record.
+fn encode(bencher: Bencher<'_, '_>, metric_type: MetricType, contribution: &Contribution) {
+    let state = State::new(metric_type, contribution, Stamp(1));
+    let mut out = Vec::with_capacity(1 << 20);
+    bencher.counter(divan::counter::ItemsCount::new(TURNS)).bench_local(|| {
+        out.clear();
+        for _ in 0..TURNS {
+            black_box(&state).encode(&mut out);
+        }
+        black_box(&mut out).len()
+    });
+}
+
+#[divan::bench(args = [42.0, 0.1])]
+fn encoded_counter(bencher: Bencher<'_, '_>, value: f64) {
+    encode(bencher, MetricType::Counter, &counters(&[value])[0]);
+}
+
+#[divan::bench(args = [10, 100])]
+fn encoded_histogram(bencher: Bencher<'_, '_>, buckets: usize) {
+    encode(bencher, MetricType::Histogram, &histogram(buckets, 1));
 }
 
 fn counters(values: &[f64]) -> Vec<Contribution> {

@@ -75,6 +75,18 @@ fn interleaved() -> String {
     out
 }
 
+/// Recognises a body that is known, and reads its numbers: what a repeated push costs instead of parsing.
+#[divan::bench(args = BODIES)]
+fn recognise(bencher: Bencher<'_, '_>, name: &str) {
+    let body = body(name);
+    let template = text::Template::of(body.as_bytes()).expect("its lines are samples");
+    let mut numbers = Vec::new();
+    bencher.counter(BytesCount::of_str(&body)).bench_local(|| {
+        assert!(template.read(black_box(body.as_bytes()), &mut numbers));
+        black_box(&numbers).len()
+    });
+}
+
 #[divan::bench(args = BODIES)]
 fn parse_ours(bencher: Bencher<'_, '_>, name: &str) {
     let body = body(name);

@@ -2,8 +2,8 @@
 //!
 //! Most steps are private to the gateway and measured through it. On an engine in memory a push is resolve,
 //! a place in the queue, admission, merge, the encoding of the pages and publication; on sled the wait for
-//! the disk comes on top, which belongs to the machine. `resolve` is that alone. Parsing is not part of
-//! any: see the bench `exposition`.
+//! the disk comes on top, which belongs to the machine. `resolve` is that alone. Parsing and recognising are not
+//! part of any: see the bench `exposition`; what encoding a state costs tells the bench `aggregation`.
 
 #![allow(clippy::unwrap_used, reason = "writing to a string does not fail")]
 
