@@ -12,7 +12,7 @@ import system
 from servers import Stable
 
 CONNECTIONS_MIN = 64
-# So many keep the processor busy also where a sync takes next to no time.
+# So many keep the processors of the servers busy also where a sync takes next to no time.
 CONNECTIONS_ENOUGH_MIN = 256
 # More connections than this need a higher limit than the one that a server has by default.
 CONNECTIONS_DEFAULT_LIMIT = 900
@@ -36,6 +36,8 @@ class Bench:
         self.stored = 100_000 if quick else 1_000_000
         self.stable = Stable(programs, scratch)
         self.sync = system.sync_seconds(scratch)
+        # The fewest at which the disk's sync is not the bound, and those that are used.
+        self.connections_needed = CONNECTIONS_MIN
         self.connections = CONNECTIONS_MIN
         self.bare_rate = 0.0
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -48,7 +50,8 @@ class Bench:
         bare.start()
         plan = self.plan("probe", [payloads.Push(payloads.path(0), payloads.small())])
         self.bare_rate = load.blast(bare, plan, CONNECTIONS_MIN, self.seconds).rate
-        self.connections = max(CONNECTIONS_ENOUGH_MIN, math.ceil(4 * self.bare_rate * self.sync))
+        self.connections_needed = max(CONNECTIONS_MIN, math.ceil(4 * self.bare_rate * self.sync))
+        self.connections = max(CONNECTIONS_ENOUGH_MIN, self.connections_needed)
         self.stable.clear()
 
     def plan(self, name, pushes):
@@ -66,10 +69,16 @@ class Bench:
         durable = [("", engine, ()) for engine in self.engines]
         return [*durable, (", nothing written", self.engines[0], ("--persistence.durability=none",))]
 
-    def groups(self):
-        """The groups of 1,000 series each that stand for what is stored."""
-        body = payloads.counters(payloads.SERIES_PER_GROUP)
-        return payloads.groups(self.stored // payloads.SERIES_PER_GROUP, body, job="stored")
+    def groups(self, value=1, alike=True):
+        """The groups of 1,000 series each that stand for what is stored, all of this value. Unless they are alike, one
+        label of each series has a value that is in no other group."""
+        def body(mark=""):
+            return payloads.counters(payloads.SERIES_PER_GROUP, value=value, mark=mark)
+
+        count = self.stored // payloads.SERIES_PER_GROUP
+        if alike:
+            return payloads.groups(count, body(), job="stored")
+        return [payloads.Push(payloads.path(group, "stored"), body(f"{group:04d}/")) for group in range(count)]
 
 
 @dataclass
@@ -110,10 +119,15 @@ def check_count(server, family, arms, per_push=1, already=0):
         )
 
 
+def ratios(arm, other):
+    """What one rate is of the other in each round. Both have taken turns: what the machine does in a round it does to
+    both."""
+    return [own / others for own, others in zip(arm.rates, other.rates, strict=True)]
+
+
 def ratio(arm, other):
-    """The median of what one rate is of the other in each round. Both have taken turns: what the machine does in a
-    round it does to both."""
-    return statistics.median(own / others for own, others in zip(arm.rates, other.rates, strict=True))
+    """The median of what one rate is of the other in each round."""
+    return statistics.median(ratios(arm, other))
 
 
 def relative_rates(arms):
@@ -132,6 +146,13 @@ class Verdict:
     target: float
     unit: str = ""
     digits: int = 2
+    # The same figure in each round, if `figure` is the median of them.
+    rounds: tuple = ()
+
+    @classmethod
+    def of_rounds(cls, what, rounds, *target):
+        """The median of some rounds, against a target: its sense, its figure, and so on."""
+        return cls(what, statistics.median(rounds), *target, rounds=tuple(rounds))
 
     @property
     def met(self):
@@ -140,6 +161,12 @@ class Verdict:
     @property
     def figure_text(self):
         return f"{self.figure:,.{self.digits}f}{self.unit}"
+
+    @property
+    def rounds_text(self):
+        if len(self.rounds) < 2:
+            return ""
+        return f"{min(self.rounds):,.{self.digits}f} to {max(self.rounds):,.{self.digits}f}"
 
     @property
     def target_text(self):

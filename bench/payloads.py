@@ -56,8 +56,8 @@ def medium():
     return "".join(lines).encode()
 
 
-def counters(count, prefix="requests"):
-    """`count` counters with four labels each, in families of 100. The value of each is 1."""
+def counters(count, prefix="requests", value=1, mark=""):
+    """`count` counters with four labels each, in families of 100, all of this value. `mark` stands in a label of each."""
     lines = []
     for number in range(count):
         family, within = divmod(number, SERIES_PER_FAMILY)
@@ -66,8 +66,8 @@ def counters(count, prefix="requests"):
             lines.append(TYPE.format(name))
         handler, code = divmod(within, len(CODES))
         lines.append(
-            f'{name}{{code="{CODES[code]}",handler="/api/v1/items/{handler:02d}",'
-            f'method="{METHODS[handler % 5]}",zone="{ZONES[handler // 5]}"}} 1\n'
+            f'{name}{{code="{CODES[code]}",handler="/api/v1/{mark}items/{handler:02d}",'
+            f'method="{METHODS[handler % 5]}",zone="{ZONES[handler // 5]}"}} {value}\n'
         )
     return "".join(lines).encode()
 

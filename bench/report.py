@@ -7,11 +7,14 @@ INTRODUCTION = """\
 
 Written by `make bench`, which builds Tallygate and a bare axum server (`benches/bare_axum.rs`: it reads the body and
 answers 200, at once or, where that is said, when the body is on disk), and runs them beside Debian's Pushgateway on one
-machine, in turns. Load comes from `wrk -t1` on the same machine. Every figure is the median of {rounds}.
-Compare ratios, not figures: they belong to the machine. Where the rates of two that took turns are compared, the ratio
-is the median of those of each round, so it may differ a little from that of the medians.
+machine. Load comes from the same machine: `wrk -t1` pushes as fast as it can, a client of our own pushes at a fixed
+rate. Rates are the median of {rounds}; those that are compared with each other have taken
+turns, and each case starts servers of its own, so compare within a case. What takes long was measured once: the disk,
+the fastest rate of a latency, the sync of the disk. Compare ratios, not figures: they belong to the machine. Where the
+rates of two that took turns are compared, the ratio is the median of those of each round, so it may differ a little from
+that of the medians.
 
-Repeat it with `make bench` (about 20 minutes; it needs Python 3 and, as root, installs what is missing from Debian), or
+Repeat it with `make bench` (about half an hour; it needs Python 3 and, as root, installs what is missing from Debian), or
 look at one part with `make bench ARGS="--only scrape"`. `make bench ARGS="--quick"` checks in a few minutes that every
 case runs; its figures mean little.
 """
@@ -21,22 +24,25 @@ SETTING = """\
 
 {facts}
 
-Tallygate runs as it does by default, with every push on disk before it is acknowledged. Pushgateway runs with a
+Tallygate runs as it does by default, with every push on disk before it is acknowledged, but logs warnings alone. Where
+the engine of its store matters both are measured: sled, which is the default, and redb. Pushgateway runs with a
 persistence file, once as it is by default and once with its consistency check disabled; it acknowledges before
 anything is on disk, and with its check disabled before the push was applied.
 
 An fdatasync after 4 KiB took {sync:.2f} ms in the store's directory, and the bare server answered {bare:,.0f} small
 pushes per second. "Enough connections", at which the disk's sync is not the bound, are at least four times as many as
-the bare server answers during one sync, and enough to keep two processors busy: {connections:,}.
+the bare server answers during one sync, and no fewer than 64: {needed:,}. It is {connections:,} that are used, which keep
+the processors busy besides.
 """
 
-VERDICT_HEADINGS = ("what", "measured", "target", "")
+VERDICT_HEADINGS = ("what", "measured", "in single rounds", "target", "")
 
 
 def verdict_rows(outcomes):
     for outcome in outcomes:
         for verdict in outcome.verdicts:
-            yield (verdict.what, verdict.figure_text, verdict.target_text, "met" if verdict.met else "MISSED")
+            met = "met" if verdict.met else "MISSED"
+            yield (verdict.what, verdict.figure_text, verdict.rounds_text, verdict.target_text, met)
 
 
 def plain(rows):
@@ -72,6 +78,7 @@ def markdown(bench, facts, outcomes, plot, skipped):
             facts=markdown_table([("", ""), *facts.items()]),
             sync=bench.sync * 1_000,
             bare=bench.bare_rate,
+            needed=bench.connections_needed,
             connections=bench.connections,
         ),
         "## Against the targets\n",

@@ -43,6 +43,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     system.install_tools()
     programs = build.build()
+    revision = build.revision()
     engines, skipped = usable_engines(programs, options.engine or list(ENGINES))
     parent = options.scratch or build.target_directory()
     if system.filesystem(parent) in MEMORY_FILESYSTEMS:
@@ -54,7 +55,7 @@ def main():
             outcomes = run_cases(bench, options.only or list(cases.ALL))
         finally:
             bench.stable.clear()
-        facts = {"Tallygate": build.revision(), **system.facts(scratch)}
+        facts = {"Tallygate": revision, **system.facts(scratch)}
     finally:
         shutil.rmtree(scratch)
     show(outcomes, skipped)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 FIRST_PORT = 29_091
@@ -101,6 +102,8 @@ class Server:
             now = self._processor_ticks()
             quiet = quiet + 1 if now - before <= IDLE_TICKS else 0
             before = now
+        if quiet < IDLE_LOOKS:
+            print(f"{self.name} did not come to rest within {IDLE_SECONDS_MAX} s", file=sys.stderr)
 
     def _processor_ticks(self):
         with open(f"/proc/{self._process.pid}/stat", encoding="ascii") as stat:

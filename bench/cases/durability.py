@@ -1,7 +1,7 @@
 """What it costs that a push is on disk before it is acknowledged."""
 
 import payloads
-from measure import Arm, Outcome, Verdict, check_count, rate_text, ratio, take_turns
+from measure import Arm, Outcome, Verdict, check_count, rate_text, ratios, take_turns
 
 from .medium import COUNTED
 
@@ -27,8 +27,8 @@ def run(bench):
             always, none = arms
             name = always.server.name
             tables.append((name, kind, rate_text(always.rate), rate_text(none.rate)))
-            verdicts.append(Verdict(f"{name}: `always` against `none`, {kind} pushes", ratio(always, none),
-                                    "at least", AT_LEAST))
+            verdicts.append(Verdict.of_rounds(f"{name}: `always` against `none`, {kind} pushes", ratios(always, none),
+                                              "at least", AT_LEAST))
             bench.stable.clear()
     return Outcome(
         "The price of durability",

@@ -2,7 +2,7 @@
 
 import load
 import payloads
-from measure import Arm, Outcome, Verdict, check_count, rate_text, ratio, take_turns
+from measure import Arm, Outcome, Verdict, check_count, rate_text, ratio, ratios, take_turns
 
 SERIES = 100_000
 PUSHED = 10_000
@@ -28,12 +28,12 @@ def run(bench):
     return Outcome(
         "One sample into a large family",
         "One group holds one family of 100,000 series. Each push has one sample of it, each time of another one of "
-        f"{PUSHED:,} series that lie scattered over the family. Pushes per second at enough connections. What is "
-        "missing against a small push: each text is another one, so it is parsed and its series looked up; and each "
-        "push changes another page, which is copied and written.",
+        f"{PUSHED:,} series that lie scattered over the family. Pushes per second at enough connections. "
+        "Against a small push there is more to do: each text is another one, so it is parsed and its series looked up; "
+        "and each push changes another page, which is copied and written.",
         [[("server", "pushes per second"), *((arm.name, rate_text(arm.rate)) for arm in arms)]],
-        [Verdict(f"{narrow.server.name}: one sample into a family of 100,000 series against a small push",
-                 ratio(wide, narrow), "at least", AT_LEAST) for narrow, wide in zip(durable[::2], durable[1::2])],
+        [Verdict.of_rounds(f"{narrow.server.name}: one sample into a family of 100,000 series against a small push",
+                           ratios(wide, narrow), "at least", AT_LEAST) for narrow, wide in zip(durable[::2], durable[1::2])],
         notes=[
             "With `--persistence.durability=none`, where nothing is written, the one is "
             f"{ratio(unwritten_wide, unwritten_narrow):.2f} of the other: that much is reading, finding and adding."

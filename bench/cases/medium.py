@@ -1,7 +1,7 @@
 """110 series in each push, one group."""
 
 import payloads
-from measure import Outcome, Verdict, ratio
+from measure import Outcome, Verdict, ratios
 from servers import BARE, UNCHECKED
 
 from . import one_group
@@ -16,9 +16,9 @@ def run(bench):
     table, enough, ours = one_group.compare(bench, "medium", payloads.medium(), payloads.MEDIUM_FAMILY, COUNTED)
     verdicts = []
     for name in ours:
-        bare, unchecked = ratio(enough[name], enough[BARE]), enough[name].rate / enough[UNCHECKED].rate
+        bare, unchecked = ratios(enough[name], enough[BARE]), enough[name].rate / enough[UNCHECKED].rate
         verdicts += [
-            Verdict(f"{name}: medium pushes against the bare server", bare, "at least", AT_LEAST_OF_BARE),
+            Verdict.of_rounds(f"{name}: medium pushes against the bare server", bare, "at least", AT_LEAST_OF_BARE),
             Verdict(f"{name}: medium pushes against Pushgateway with its check disabled", unchecked, "at least",
                     AT_LEAST_OF_UNCHECKED, " x", 1),
         ]

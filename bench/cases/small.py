@@ -1,7 +1,7 @@
 """One sample in each push, one group."""
 
 import payloads
-from measure import Outcome, Verdict, ratio
+from measure import Outcome, Verdict, ratio, ratios
 from servers import BARE, SYNCED
 
 from . import one_group
@@ -21,7 +21,7 @@ def run(bench):
         "server, synced, shows what it takes that an answer is durable, whatever else is done: one thread writes the bodies "
         "that wait to a file, syncs it once and lets their answers go, and nothing is read, added or found again.",
         [table],
-        [Verdict(f"{name}: small pushes against the bare server", ratio(enough[name], enough[BARE]), "at least", AT_LEAST)
-         for name in ours],
+        [Verdict.of_rounds(f"{name}: small pushes against the bare server", ratios(enough[name], enough[BARE]), "at least",
+                           AT_LEAST) for name in ours],
         notes=[f"Synced, the bare server reaches {ratio(enough[SYNCED], enough[BARE]):.2f} of what it does; {of_synced}."],
     )
