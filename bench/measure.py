@@ -22,15 +22,15 @@ MIB = 1 << 20
 class Bench:
     """The settings of a run, and what it made."""
 
-    def __init__(self, programs, scratch, quick, engines):
+    def __init__(self, programs, scratch, quick, engines, rounds_compared=None):
         self.programs = programs
         self.scratch = scratch
         self.quick = quick
         # Those to measure; the first one is measured in every case.
         self.engines = engines
         self.rounds = 1 if quick else 3
-        # Where rates at enough connections are compared: they change from one moment to the next more than others.
-        self.rounds_compared = 1 if quick else 5
+        # Where rates at enough connections are compared: they change more than others from one moment to the next.
+        self.rounds_compared = rounds_compared or (1 if quick else 5)
         # Of one run at full speed.
         self.seconds = 1 if quick else 2
         self.stored = 100_000 if quick else 1_000_000

@@ -16,7 +16,8 @@ that of the medians.
 
 Repeat it with `make bench` (about half an hour; it needs Python 3 and, as root, installs what is missing from Debian), or
 look at one part with `make bench ARGS="--only scrape"`. `make bench ARGS="--quick"` checks in a few minutes that every
-case runs; its figures mean little.
+case runs; its figures mean little. `--rounds 15` lets the rates that are compared take more turns, where "in single
+rounds" lies far apart.
 """
 
 SETTING = """\

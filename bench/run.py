@@ -33,9 +33,14 @@ def arguments():
     parser.add_argument("--engine", action="append", choices=ENGINES,
                         help="measure with this engine; may be given several times, the first one runs in every case "
                         "(default: sled, then redb)")
+    parser.add_argument("--rounds", type=int, metavar="N",
+                        help="how often rates that are compared take turns (default: 5); more on a restless machine")
     parser.add_argument("--scratch", help="directory for stores and payloads (default: where cargo builds)")
     parser.add_argument("--output", help=f"directory for {PAGE} and {PICTURE} (default: docs, for a full run)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    return options
 
 
 def main():
@@ -50,7 +55,7 @@ def main():
         raise system.Missing(f"{parent} is in memory; name a directory on a disk with --scratch")
     scratch = tempfile.mkdtemp(prefix="bench-", dir=parent)
     try:
-        bench = Bench(programs, scratch, options.quick, engines)
+        bench = Bench(programs, scratch, options.quick, engines, options.rounds)
         try:
             outcomes = run_cases(bench, options.only or list(cases.ALL))
         finally:
