@@ -190,5 +190,14 @@ def median(values):
     return statistics.median(values)
 
 
+def latency_table(arms):
+    """A row of latencies for each label, whose runs at a fixed rate `arms` has: the medians over them."""
+    rows = [("", "p50", "p90", "p99", "p99.9", "largest")]
+    for label, runs in arms.items():
+        figures = (median([run[key] for run in runs]) for key in ("p50", "p90", "p99", "p999", "max"))
+        rows.append((label, *(f"{figure / 1_000:.2f} ms" for figure in figures)))
+    return rows
+
+
 def rate_text(rate):
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"

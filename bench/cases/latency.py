@@ -7,7 +7,7 @@ import sys
 import load
 import payloads
 import scrape
-from measure import Outcome, Verdict, median
+from measure import Outcome, Verdict, latency_table, median
 
 CONNECTIONS = 64
 AT_MOST = 3
@@ -39,13 +39,10 @@ def run(bench):
             busy.append(_paced(bench, server, plan, rate, seconds))
     name = server.name
     bench.stable.clear()
-    rows = [("", "p50", "p90", "p99", "p99.9", "largest")]
-    for label, runs in (
-        ("no scrape", alone), ("scraped in a loop", beside), ("scraped in a loop, written from nothing", anew),
-        ("no scrape, busy processors", busy),
-    ):
-        figures = (median([run[key] for run in runs]) for key in ("p50", "p90", "p99", "p999", "max"))
-        rows.append((label, *(f"{figure / 1_000:.2f} ms" for figure in figures)))
+    table = latency_table({
+        "no scrape": alone, "scraped in a loop": beside, "scraped in a loop, written from nothing": anew,
+        "no scrape, busy processors": busy,
+    })
     ratio = median([run["p99"] for run in beside]) / median([run["p99"] for run in alone])
     return Outcome(
         "Latency of pushes beside scrapes",
@@ -59,7 +56,7 @@ def run(bench):
         "beside the gateway an empty loop runs for each processor, as nice as a scrape. "
         "Latency is counted from the moment at which a push was due, so that a push that could not be sent in time "
         "counts with its wait.",
-        [rows],
+        [table],
         [Verdict(f"{name}: p99 of pushes beside scrapes against without", ratio, "at most", AT_MOST, " x")],
     )
 

@@ -7,7 +7,7 @@ import threading
 
 import load
 import payloads
-from measure import Outcome, Verdict, median
+from measure import Outcome, Verdict, latency_table, median
 
 CONNECTIONS = 64
 ATTACKERS = 16
@@ -36,17 +36,14 @@ def run(bench):
         attempts += attack.attempts
     name = server.name
     bench.stable.clear()
-    rows = [("", "p50", "p90", "p99", "p99.9", "largest")]
-    for label, runs in (("no wrong passwords", alone), ("beside wrong passwords", beside)):
-        figures = (median([run[key] for run in runs]) for key in ("p50", "p90", "p99", "p999", "max"))
-        rows.append((label, *(f"{figure / 1_000:.2f} ms" for figure in figures)))
+    table = latency_table({"no wrong passwords": alone, "beside wrong passwords": beside})
     ratio = median([run["p99"] for run in beside]) / median([run["p99"] for run in alone])
     return Outcome(
         "Latency of pushes beside wrong passwords",
         f"Small pushes with a right password at a fixed rate of {rate:,} per second over {CONNECTIONS} connections, without and "
         f"with {ATTACKERS} clients that try another wrong password with each request, as fast as they are answered "
         f"({attempts:,} attempts in all). Latency is counted from the moment at which a push was due.",
-        [rows],
+        [table],
         [Verdict(f"{name}: p99 of pushes beside wrong passwords against without", ratio, "at most", AT_MOST, " x")],
     )
 

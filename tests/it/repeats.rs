@@ -379,7 +379,7 @@ fn a_deleted_group_is_pushed_anew_and_then_recognised_again() {
         let both = Both::open(UntypedMode::Sum);
         for round in 1..=3 {
             for _ in 0..4 {
-                both.send("POST", 1, TEXTS[0].replace('@', "x").into_bytes()).await.unwrap();
+                both.send("POST", 1, b"# TYPE m_total counter\nm_total ".to_vec()).await.unwrap();
                 both.send("POST", 1, TEXTS[0].replace('@', "1").into_bytes()).await.unwrap();
             }
             assert_eq!(both.recognised(), round * 2);
