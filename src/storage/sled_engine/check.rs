@@ -58,6 +58,7 @@ pub(super) fn is_out_of_room(fault: &Fault) -> bool {
 fn check_copy(dir: &Path, copy: &Path, way: Sound, seen: Head, cache_bytes: u64) -> Result<Sound, Fault> {
     remove(copy)?;
     copy_files(dir, copy, way == Sound::AsItStands)?;
+    handle::fill_last_segment(copy)?;
     let db = handle::open(copy, cache_bytes)?;
     let head = read_all(&db, &mut |_, _| {}).map(|ledger| ledger.head());
     handle::release(db, super::RELEASE_WAIT)?;

@@ -4,6 +4,7 @@
 //! sled 0.34.7 can panic on a damaged file, in the calling thread and in threads of its own, and dropping
 //! a handle writes. Whatever it does here ends as a value, and nothing but our own error is printed.
 
+use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -29,6 +30,22 @@ pub(super) fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
 /// Removes all snapshots; sled then reads its log from the beginning.
 pub(super) fn remove_all_snapshots(dir: &Path) -> io::Result<()> {
     remove_snapshots(dir, |_| true)
+}
+
+/// Fills the log's last segment with zeros where the file ends within it.
+///
+/// sled gives free segments at the end of the file back, and a loss of power may leave one of them in part:
+/// not every file system shortens a file in one step. sled 0.34.7 takes the end of the file for the end of the
+/// log, stops there, and finds no page of what comes later. In a segment that is whole it takes zeros for the
+/// end of the segment and goes on. Where the log does end in the last segment, sled writes such zeros itself.
+pub(super) fn fill_last_segment(dir: &Path) -> io::Result<()> {
+    let log = match File::options().write(true).open(dir.join("db")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    let bytes = log.metadata()?.len();
+    let whole = bytes.next_multiple_of(SEGMENT_BYTES as u64);
+    if bytes == whole { Ok(()) } else { log.set_len(whole) }
 }
 
 /// Opens sled in `dir`. It fails on what a killed open leaves there, which is to be removed first.

@@ -295,6 +295,7 @@ fn open_existing(
         }
         Err(fault) => return Err(fault),
     }
+    handle::fill_last_segment(&dir)?;
     let open = open_files(&dir, cache)?;
     let ledger = read::read_all(&open.db, &mut |_, _| {})?;
     witness::compare(seen, ledger.head())?;

@@ -3,8 +3,9 @@
 //! [`LosingDisk`] remembers what was synced: a file's bytes by its inode, a directory's names by its
 //! path. [`LosingDisk::cut`] writes what a machine may find after a loss of power: what was synced for
 //! certain, of the rest as much as chance let through. Names and bytes are lost independently of each
-//! other, and bytes by blocks of 4 KiB, as the page cache writes them. What an engine syncs past the
-//! [`Disk`], as sled does, is not known here and counts as not synced.
+//! other, and bytes by blocks of 4 KiB, as the page cache writes them. A length that has changed is found as it
+//! was, as it is, or between the two: file systems write a long file in parts, and some (btrfs) shorten it in
+//! parts. What an engine syncs past the [`Disk`], as sled does, is not known here and counts as not synced.
 //!
 //! It holds the files in memory: for stores of a few megabytes.
 
@@ -153,9 +154,7 @@ fn note_all(synced: &mut Synced, dir: &Path) -> io::Result<()> {
 /// The bytes of a file of which `old` was synced and `new` was written.
 fn mix(old: &[u8], new: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut found = old.to_vec();
-    if dice.survives() {
-        found.resize(new.len(), 0);
-    }
+    found.resize(dice.length(old.len(), new.len()), 0);
     for (number, block) in new.chunks(BLOCK_BYTES).enumerate() {
         let start = number * BLOCK_BYTES;
         let end = (start + block.len()).min(found.len());
@@ -191,12 +190,30 @@ impl Dice {
     }
 
     fn survives(&mut self) -> bool {
-        let Some(state) = &mut self.state else { return false };
+        self.next() & 1 == 1
+    }
+
+    /// The length that is found of a file that had one and has another.
+    fn length(&mut self, old: usize, new: usize) -> usize {
+        if !self.survives() {
+            return old;
+        }
+        let blocks = old.abs_diff(new) / BLOCK_BYTES;
+        if blocks == 0 || self.survives() {
+            return new;
+        }
+        let kept = usize::try_from(self.next() % blocks as u64).expect("it is below a usize");
+        old.min(new) + kept * BLOCK_BYTES
+    }
+
+    /// 0 for ever where all is lost.
+    fn next(&mut self) -> u64 {
+        let Some(state) = &mut self.state else { return 0 };
         // splitmix64
         *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = *state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) & 1 == 1
+        mixed ^ (mixed >> 31)
     }
 }

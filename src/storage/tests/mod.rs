@@ -217,6 +217,19 @@ fn large_batch(chance: &mut Chance, keys: usize) -> Batch {
     batch
 }
 
+/// The batch of a round in which much comes, or most of it goes again: files become longer and shorter.
+fn tidal_batch(chance: &mut Chance, round: usize) -> Batch {
+    let mut batch = Batch::default();
+    for number in 0..150 {
+        match round % 4 {
+            0 | 1 => batch.put(key(round * 150 + number), chance.bytes(3_000)),
+            _ => batch.remove(key((round - 2) * 150 + number)),
+        }
+    }
+    batch.put(b"round".to_vec(), round.to_le_bytes().to_vec());
+    batch
+}
+
 fn apply(records: &mut Records, batch: &Batch) {
     for write in batch.writes() {
         match &write.value {

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Chance, Kept, Records, apply, close, key, load, on_every_engine, plant, some_batch, tree};
+use super::{
+    Chance, Kept, Records, apply, close, key, load, on_every_engine, plant, some_batch, tidal_batch, tree,
+};
 use crate::storage::testing::LosingDisk;
 use crate::storage::{
     Batch, CommitError, Disk, Engine, EngineKind, OpenError, RedbEngine, SledEngine, quarantine,
@@ -224,6 +226,47 @@ fn a_damaged_snapshot_is_done_without() {
         apply(&mut records, &batch);
         close(engine);
         close(<E as Kept>::open(&path));
+    }
+}
+
+/// Only sled gives segments back while it is open: the power may go when the file is half as short.
+#[test]
+fn a_free_segment_at_the_end_that_is_there_in_part_does_no_harm() {
+    type E = SledEngine;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let mut engine = <E as Kept>::open(&path);
+    let mut records = Records::new();
+    let mut chance = Chance(28);
+    let mut longer = Vec::new();
+    for round in 0.. {
+        assert!(round < 400, "the file has become shorter");
+        let batch = tidal_batch(&mut chance, round);
+        engine.commit(&batch).unwrap();
+        apply(&mut records, &batch);
+        let now = fs::read(path.join(E::FILE)).unwrap();
+        if now.len() < longer.len() {
+            break;
+        }
+        longer = now;
+    }
+    close(engine);
+    let store = tree(&path);
+    let length = store[E::FILE].len();
+    assert!(length < longer.len(), "{length} of {} bytes", longer.len());
+    for further in [1, 19, 20, 21, 100, 4096, 5_000, 300_000] {
+        let mut found = store.clone();
+        found.get_mut(E::FILE).unwrap().extend(&longer[length..longer.len().min(length + further)]);
+        let found_at = dir.path().join("found");
+        plant(&found_at, &found);
+        let mut engine = <E as Kept>::open(&found_at);
+        assert!(load(&mut engine).unwrap() == records, "{further} bytes");
+        let mut batch = Batch::default();
+        batch.put(key(0), vec![1; 10]);
+        engine.commit(&batch).unwrap();
+        close(engine);
+        close(<E as Kept>::open(&found_at));
+        fs::remove_dir_all(&found_at).unwrap();
     }
 }
 

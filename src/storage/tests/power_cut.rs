@@ -5,12 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Chance, Kept, Records, apply, key, load, on_every_engine, small_batch, some_batch};
+use super::{Chance, Kept, Records, apply, load, on_every_engine, small_batch, some_batch, tidal_batch};
 use crate::storage::testing::{Cut, LosingDisk};
-use crate::storage::{Batch, Disk as _, Engine};
+use crate::storage::{Disk as _, Engine};
 
 on_every_engine!(
     no_acknowledged_commit_is_lost_while_the_store_grows_and_shrinks,
+    no_acknowledged_commit_is_lost_by_a_store_that_grows_and_shrinks,
     no_acknowledged_commit_is_lost,
     no_acknowledged_small_commit_is_lost,
     no_acknowledged_commit_is_lost_in_a_long_run,
@@ -62,10 +63,23 @@ fn no_acknowledged_small_commit_is_lost<E: Kept>() {
     });
 }
 
+/// The same, while the files become longer and shorter.
+fn no_acknowledged_commit_is_lost_by_a_store_that_grows_and_shrinks<E: Kept>() {
+    let mut round = 0;
+    cut_again_and_again::<E>(16, 29, |engine, records, chance| {
+        for _ in 0..=chance.below(7) {
+            let batch = tidal_batch(chance, round);
+            engine.commit(&batch).unwrap();
+            apply(records, &batch);
+            round += 1;
+        }
+    });
+}
+
 fn cut_again_and_again<E: Kept>(
     rounds: usize,
     seed: u64,
-    commit: impl Fn(&mut E, &mut Records, &mut Chance),
+    mut commit: impl FnMut(&mut E, &mut Records, &mut Chance),
 ) {
     let dir = tempfile::tempdir().unwrap();
     let disk = Arc::new(LosingDisk::default());
@@ -114,15 +128,7 @@ fn no_acknowledged_commit_is_lost_while_the_store_grows_and_shrinks<E: Kept>() {
     let mut engine = E::open_on(&path, disk.clone()).unwrap();
     let mut lengths = BTreeSet::new();
     for round in 0..40 {
-        let mut batch = Batch::default();
-        for number in 0..150 {
-            // Much comes, and most of it goes again.
-            match round % 4 {
-                0 | 1 => batch.put(key(round * 150 + number), chance.bytes(3_000)),
-                _ => batch.remove(key((round - 2) * 150 + number)),
-            }
-        }
-        batch.put(b"round".to_vec(), round.to_le_bytes().to_vec());
+        let batch = tidal_batch(&mut chance, round);
         engine.commit(&batch).unwrap();
         apply(&mut records, &batch);
         lengths.insert(fs::metadata(path.join(E::FILE)).unwrap().len());
