@@ -1,6 +1,8 @@
 //! The application: the only place that wires the rooms together, starts what runs beside requests, and
 //! stops it all.
 
+mod error;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,47 +13,23 @@ use hyper::Request;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
+use error::AppError;
+
 use crate::config::{Config, OnDamage, Store, WebFile};
 use crate::gateway::{self, Gateway, RestoreError, SystemClock};
 use crate::http;
 use crate::http::access::Access;
 use crate::net::{self, Listener, Peer, Tls};
 use crate::storage::{
-    CommitError, Engine, EngineKind, NoEngine, OpenError, RedbEngine, RedbOptions, SledEngine, SledOptions,
-    quarantine,
+    Engine, EngineKind, NoEngine, RedbEngine, RedbOptions, SledEngine, SledOptions, quarantine,
 };
 use crate::telemetry::{self, Metrics, build};
 
 /// How often it is looked whether the web configuration file has changed; the same must be seen twice.
 const WEB_FILE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Why the program ends other than by a clean stop.
-#[derive(Debug, thiserror::Error)]
-enum AppError {
-    #[error("cannot start the runtime: {0}")]
-    Runtime(#[source] std::io::Error),
-    #[error("cannot handle signals: {0}")]
-    Signals(#[source] std::io::Error),
-    #[error(transparent)]
-    Bind(#[from] net::BindError),
-    #[error(transparent)]
-    Inherit(#[from] net::systemd::InheritError),
-    #[error("cannot check passwords: {0}")]
-    Passwords(#[source] std::io::Error),
-    #[error("{source}; --persistence.file sets where the store is")]
-    OpenStore { source: OpenError },
-    #[error("{source}; --persistence.engine={found} opens it, --persistence.file names another")]
-    OtherEngine { source: OpenError, found: EngineKind },
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
-    #[error("{damage}; it was to be set aside, and that failed: {source}")]
-    Quarantine { damage: String, source: std::io::Error },
-    #[error("not everything could be written at the stop: {0}")]
-    LastCommit(#[from] CommitError),
-}
-
 /// Runs the gateway until it is told to stop. Says what went wrong in the log; the exit code is 0 only if
-/// everything was written.
+/// everything was written; `docs/configuration.md` has the others.
 pub fn run(config: &Config) -> ExitCode {
     telemetry::init(config.log_level, config.log_format);
     for warning in &config.warnings {
@@ -61,7 +39,7 @@ pub fn run(config: &Config) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(err = %error, "tallygate ends with an error");
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -169,8 +147,9 @@ fn open_gateway(config: &Config, metrics: &Arc<Metrics>) -> Result<Gateway, AppE
         Ok(load(config, metrics, open_engine(path, *engine, *cache_bytes)?)?)
     };
     match open() {
-        Err(error) if *on_damage == OnDamage::Quarantine && is_damage(&error) => {
-            set_aside(path, &error)?;
+        Err(error) if *on_damage == OnDamage::Quarantine => {
+            let damage = error.damage().ok_or(error)?;
+            set_aside(path, damage)?;
             open()
         }
         outcome => outcome,
@@ -188,10 +167,7 @@ fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Box<dy
             RedbEngine::open(path, &options).map(|engine| Box::new(engine) as Box<dyn Engine>)
         }
     };
-    opened.map_err(|source| match source {
-        OpenError::OtherEngine { found, .. } => AppError::OtherEngine { source, found },
-        source => AppError::OpenStore { source },
-    })
+    Ok(opened?)
 }
 
 fn load(config: &Config, metrics: &Arc<Metrics>, engine: Box<dyn Engine>) -> Result<Gateway, RestoreError> {
@@ -201,28 +177,16 @@ fn load(config: &Config, metrics: &Arc<Metrics>, engine: Box<dyn Engine>) -> Res
     Ok(gateway)
 }
 
-fn is_damage(error: &AppError) -> bool {
-    match error {
-        AppError::OpenStore { source } => matches!(source, OpenError::Damaged { .. }),
-        AppError::Restore(error) => error.is_damage(),
-        AppError::Runtime(_)
-        | AppError::Signals(_)
-        | AppError::Bind(_)
-        | AppError::Inherit(_)
-        | AppError::Passwords(_)
-        | AppError::OtherEngine { .. }
-        | AppError::Quarantine { .. }
-        | AppError::LastCommit(_) => false,
+fn set_aside(path: &Path, damage: String) -> Result<(), AppError> {
+    match quarantine(path) {
+        Ok(aside) => {
+            tracing::error!(
+                err = damage,
+                moved_to = %aside.display(),
+                "the store is damaged and was set aside; starting with an empty one"
+            );
+            Ok(())
+        }
+        Err(source) => Err(AppError::Quarantine { damage, source }),
     }
-}
-
-fn set_aside(path: &Path, damage: &AppError) -> Result<(), AppError> {
-    let aside =
-        quarantine(path).map_err(|source| AppError::Quarantine { damage: damage.to_string(), source })?;
-    tracing::error!(
-        err = %damage,
-        moved_to = %aside.display(),
-        "the store is damaged and was set aside; starting with an empty one"
-    );
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::EngineKind;
+use super::directory::room::is_out_of_room;
 
 /// Why a store could not be opened. What is in it was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,26 @@ pub enum OpenError {
         /// The newest format that this version reads.
         supported: u32,
     },
+}
+
+impl OpenError {
+    /// Whether it may pass without anybody changing the store or a flag: there is no room, or another process has not
+    /// ended yet.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::InUse { .. } => true,
+            Self::Io { .. } => self.is_out_of_room(),
+            Self::NotAStore { .. }
+            | Self::Damaged { .. }
+            | Self::OtherEngine { .. }
+            | Self::NewerFormat { .. } => false,
+        }
+    }
+
+    /// Whether there is no room for what an open writes.
+    pub fn is_out_of_room(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_out_of_room(source))
+    }
 }
 
 /// Why the records of an open store could not be handed over.

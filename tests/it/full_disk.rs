@@ -14,6 +14,7 @@ use crate::support::samples::{value, without_own};
 on_every_engine!(
     a_full_file_system_passes,
     a_gateway_killed_while_the_disk_is_full_loses_nothing,
+    a_start_on_a_full_disk_serves_or_says_that_there_is_no_room,
     a_limit_on_file_sizes_passes,
 );
 
@@ -94,12 +95,16 @@ impl Pusher {
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Only root may mount.
-    fn mount(at: PathBuf, size: &str) -> Option<Self> {
+    /// Only root may mount; whoever may not is told.
+    fn mount(at: PathBuf) -> Option<Self> {
         fs::create_dir(&at).unwrap();
-        let options = format!("size={size}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&at).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(&at).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at));
+        }
+        eprintln!("SKIPPED: no small file system can be mounted here (root is needed)");
+        None
     }
 
     fn ballast(&self) -> PathBuf {
@@ -108,10 +113,15 @@ impl SmallDisk {
 
     /// Leaves little room.
     fn fill(&self) {
-        let mut file = fs::File::create(self.ballast()).unwrap();
+        self.fill_but(1 << 20);
+    }
+
+    /// Leaves so many bytes of room.
+    fn fill_but(&self, room: u64) {
+        let mut file = fs::File::options().create(true).append(true).open(self.ballast()).unwrap();
         while file.write_all(&[1; 4_096]).is_ok() {}
         let length = file.metadata().unwrap().len();
-        file.set_len(length.saturating_sub(1 << 20)).unwrap();
+        file.set_len(length.saturating_sub(room)).unwrap();
     }
 }
 
@@ -123,10 +133,7 @@ impl Drop for SmallDisk {
 
 fn a_full_file_system_passes(engine: &str) {
     let (scratch, _) = scratch();
-    let Some(disk) = SmallDisk::mount(scratch.path().join("disk"), "64m") else {
-        eprintln!("SKIPPED: no small file system can be mounted here (root is needed)");
-        return;
-    };
+    let Some(disk) = SmallDisk::mount(scratch.path().join("disk")) else { return };
     let store = disk.0.join("store");
     let mut pusher = Pusher { acknowledged: 0 };
     for _ in 0..ROUNDS {
@@ -143,10 +150,7 @@ fn a_full_file_system_passes(engine: &str) {
 
 fn a_gateway_killed_while_the_disk_is_full_loses_nothing(engine: &str) {
     let (scratch, _) = scratch();
-    let Some(disk) = SmallDisk::mount(scratch.path().join("disk"), "64m") else {
-        eprintln!("SKIPPED: no small file system can be mounted here (root is needed)");
-        return;
-    };
+    let Some(disk) = SmallDisk::mount(scratch.path().join("disk")) else { return };
     let store = disk.0.join("store");
     let mut pusher = Pusher { acknowledged: 0 };
     let gateway = Process::start(&store, &[engine]);
@@ -160,6 +164,50 @@ fn a_gateway_killed_while_the_disk_is_full_loses_nothing(engine: &str) {
     pusher.check(&gateway.scrape());
     assert_eq!(pusher.push(&gateway).status, 200);
     gateway.kill();
+}
+
+/// Where there is no room even for what an open writes, the start fails as one that may do later, and never as if the
+/// store were damaged: with `--persistence.on-damage=quarantine` it would be moved aside.
+fn a_start_on_a_full_disk_serves_or_says_that_there_is_no_room(engine: &str) {
+    let (scratch, _) = scratch();
+    let Some(disk) = SmallDisk::mount(scratch.path().join("disk")) else { return };
+    let store = disk.0.join("store");
+    let flags = [engine, "--persistence.on-damage=quarantine"];
+    let mut pusher = Pusher { acknowledged: 0 };
+    let gateway = Process::start(&store, &flags);
+    disk.fill();
+    assert_eq!(pusher.push_until_full(&gateway).status, 503);
+    gateway.kill();
+    let mut checked = false;
+    for room in [0, 0, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 8 << 20] {
+        disk.fill_but(room);
+        let file = format!("--persistence.file={}", store.display());
+        match Process::spawn(Process::command(&[&file, flags[0], flags[1]])) {
+            Ok(gateway) => {
+                let scrape = gateway.scrape();
+                if !checked {
+                    // The push that was refused last is in doubt: there, wholly, or not.
+                    pusher.acknowledged += usize::from(value(&scrape, ONE) > pusher.acknowledged as f64);
+                    checked = true;
+                }
+                pusher.check(&scrape);
+                gateway.kill();
+            }
+            Err((status, log)) => {
+                assert_eq!(status.code(), Some(75), "{room} bytes of room: {log}");
+                assert!(
+                    log.contains("No space left on device") && log.contains("make room on its disk"),
+                    "{room} bytes of room: {log}"
+                );
+            }
+        }
+    }
+    assert!(checked, "with some room it starts");
+    fs::remove_file(disk.ballast()).unwrap();
+    let gateway = Process::start(&store, &flags);
+    assert_eq!(pusher.push(&gateway).status, 200);
+    pusher.acknowledged += 1;
+    pusher.check(&gateway.scrape());
 }
 
 /// Limits the size of the files that a process writes, or lifts the limit.

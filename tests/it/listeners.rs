@@ -119,7 +119,7 @@ fn a_socket_left_behind_is_replaced_and_one_in_use_is_not() {
         Process::spawn(Process::command(&[&listen, &file]))
     };
     let (status, log) = second().err().expect("the socket is taken");
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(75));
     assert!(log.contains(&format!("cannot listen on unix://{}: ", socket.display())), "{log}");
     assert!(socket.exists() && !other.exists());
     first.kill();
@@ -212,6 +212,6 @@ fn a_socket_of_another_program_is_left_alone() {
     let _listening = UnixListener::bind(&socket).unwrap();
     let listen = format!("--web.listen-address=unix://{}", socket.display());
     let (status, log) = Process::spawn(Process::command(&[&listen, "--persistence.file="])).err().unwrap();
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(75));
     assert!(log.contains("stop the program that uses it"), "{log}");
 }

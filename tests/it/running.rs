@@ -202,7 +202,7 @@ fn what_cannot_start_says_why() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tallygate"));
     command.args(&taken);
     let (status, log) = Process::spawn(command).err().expect("the port is taken");
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(75));
     assert!(log.contains("cannot listen on") && log.contains(&first.address), "{log}");
     assert!(!other.exists(), "no store is made where nothing can be served");
     for (flag, text) in [

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 
 use crate::support::engines::{REDB, SLED, on_every_engine, records_file};
 use crate::support::process::{Process, scratch};
@@ -62,12 +62,12 @@ fn some_store(store: &Path, engine: &str) -> (BTreeMap<PathBuf, Vec<u8>>, String
     (tree(store), scrape)
 }
 
-/// A start that must fail: the exit code and the log.
-fn refused(flags: &[&str]) -> (ExitStatus, String) {
+/// A start that must fail with this exit code: the log.
+fn refused(code: i32, flags: &[&str]) -> String {
     let (status, log) = Process::spawn(Process::command(flags)).err().expect("it is refused");
-    assert_eq!(status.code(), Some(1), "{log}");
+    assert_eq!(status.code(), Some(code), "{log}");
     assert!(!log.contains("panicked"), "{log}");
-    (status, log)
+    log
 }
 
 fn flag(store: &Path) -> String {
@@ -121,6 +121,7 @@ fn damage_is_harmless_or_refused(engine: &str) {
             Err((status, log)) => {
                 assert_eq!(status.code(), Some(1), "round {round}: {harm}: {log}");
                 assert!(log.contains("is damaged: "), "round {round}: {harm}: {log}");
+                assert!(log.contains("; put a backup in its place"), "round {round}: {harm}: {log}");
                 assert!(!log.contains("panicked"), "round {round}: {harm}: {log}");
                 let mut left = tree(&store);
                 // A lock file that was not there is made; that it is empty says it holds nothing.
@@ -148,10 +149,11 @@ fn damaged_store(store: &Path, engine: &str) -> BTreeMap<PathBuf, Vec<u8>> {
 fn a_damaged_store_is_set_aside_when_asked(engine: &str) {
     let (scratch, store) = scratch();
     let files = damaged_store(&store, engine);
-    let (_, log) = refused(&[&flag(&store), engine]);
+    let log = refused(1, &[&flag(&store), engine]);
     assert!(log.contains("is damaged") && log.contains(store.to_str().unwrap()), "{log}");
     let gateway = Process::start(&store, &[engine, "--persistence.on-damage=quarantine"]);
     assert!(gateway.log().contains("was set aside"), "{}", gateway.log());
+    assert!(!gateway.log().contains("put a backup"), "what it advises is done: {}", gateway.log());
     assert!(!gateway.scrape().contains("own_total"));
     assert_eq!(gateway.post("/metrics/job/new", "m 1\n").status, 200);
     gateway.kill();
@@ -180,7 +182,7 @@ fn a_store_of_a_newer_version_is_refused_and_untouched() {
     files.insert("TALLYGATE".into(), marker_of_format(99).into_bytes());
     plant(&store, &files);
     for more in ["--persistence.on-damage=refuse", "--persistence.on-damage=quarantine"] {
-        let (_, log) = refused(&[&flag(&store), more]);
+        let log = refused(1, &[&flag(&store), more]);
         assert!(log.contains("has format 99, and this version reads formats up to 2"), "{log}");
         assert!(tree(&store) == files);
     }
@@ -195,7 +197,7 @@ fn a_store_of_the_other_engine_is_refused_and_untouched(engine: &str) {
     let (_scratch, store) = scratch();
     let (files, scrape) = some_store(&store, engine);
     for more in ["--persistence.on-damage=refuse", "--persistence.on-damage=quarantine"] {
-        let (_, log) = refused(&[&flag(&store), other, more]);
+        let log = refused(1, &[&flag(&store), other, more]);
         assert!(
             log.contains("is kept by the engine") && log.contains(&format!("{engine} opens it")),
             "{log}"
@@ -211,8 +213,8 @@ fn a_store_in_use_is_refused_and_its_owner_not_disturbed() {
     let first = Process::start(&store, &[]);
     assert_eq!(first.post("/metrics/job/j", "m 1\n").status, 200);
     for more in ["--persistence.on-damage=refuse", "--persistence.on-damage=quarantine"] {
-        let (_, log) = refused(&[&flag(&store), more]);
-        assert!(log.contains("is in use by another process"), "{log}");
+        let log = refused(75, &[&flag(&store), more]);
+        assert!(log.contains("is in use by another process; stop that process"), "{log}");
     }
     assert_eq!(first.post("/metrics/job/j", "m 1\n").status, 200);
     first.kill();
@@ -227,7 +229,7 @@ fn a_foreign_directory_is_refused_and_untouched() {
     fs::write(store.join("letter.txt"), "dear all").unwrap();
     let before = tree(&store);
     for more in ["--persistence.on-damage=refuse", "--persistence.on-damage=quarantine"] {
-        let (_, log) = refused(&[&flag(&store), more]);
+        let log = refused(1, &[&flag(&store), more]);
         assert!(log.contains("not a store") && log.contains("letter.txt"), "{log}");
         assert!(log.contains("--persistence.file"), "{log}");
         assert!(tree(&store) == before);
@@ -239,9 +241,9 @@ fn a_store_that_cannot_be_created_names_the_flag() {
     let (scratch, _) = scratch();
     let file = scratch.path().join("file");
     fs::write(&file, "").unwrap();
-    let (_, log) = refused(&[&flag(&file.join("below"))]);
+    let log = refused(1, &[&flag(&file.join("below"))]);
     assert!(log.contains("--persistence.file") && log.contains("file/below"), "{log}");
-    let (_, log) = refused(&[&flag(Path::new("/proc/no-such-place/store"))]);
+    let log = refused(1, &[&flag(Path::new("/proc/no-such-place/store"))]);
     assert!(log.contains("--persistence.file"), "{log}");
 }
 
@@ -272,7 +274,7 @@ fn without_a_path_nothing_is_kept_and_the_log_says_so() {
     assert!(gateway.scrape().contains("m{"));
     assert!(gateway.stop().success());
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
-    let (_, log) = refused(&["--persistence.file=", "--persistence.durability=always"]);
+    let log = refused(1, &["--persistence.file=", "--persistence.durability=always"]);
     assert!(log.contains("--persistence.file is empty"), "{log}");
 }
 

@@ -61,6 +61,14 @@ impl Fault {
     }
 }
 
+/// The error of the operating system that a text tells of, where it has it as `{:?}` shows it. Engines copy such errors
+/// and unwrap them, and then the text is all that is left.
+pub(in crate::storage) fn os_error_in(text: &str) -> Option<io::Error> {
+    let (_, code) = text.split_once("Os { code: ")?;
+    let (code, _) = code.split_once(',')?;
+    code.parse().ok().map(io::Error::from_raw_os_error)
+}
+
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Fault {
         Fault::Io(error)
@@ -69,4 +77,27 @@ impl From<io::Error> for Fault {
 
 fn newer(found: u32) -> String {
     format!("it now has the newer format {found}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_operating_system_is_found_in_a_text() {
+        let full = io::Error::from_raw_os_error(28);
+        let copied = io::Error::new(full.kind(), format!("{full:?}"));
+        let unwrapped = format!("called `Result::unwrap()` on an `Err` value: Io({full:?})");
+        for text in [copied.to_string(), unwrapped] {
+            let found = os_error_in(&text).expect(&text);
+            assert_eq!(
+                (found.raw_os_error(), found.kind()),
+                (Some(28), io::ErrorKind::StorageFull),
+                "{text}"
+            );
+        }
+        for text in ["", "failed to fill buffer", "Os { code: ", "Os { code: x, kind: Other }"] {
+            assert!(os_error_in(text).is_none(), "{text}");
+        }
+    }
 }

@@ -1,13 +1,12 @@
 //! A guard around engines that may panic on damaged files.
 
 use std::cell::Cell;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::fault::Fault;
+use super::fault::{Fault, os_error_in};
 
 /// Runs what may panic on damaged bytes; a panic becomes damage, and is not printed.
 pub(in crate::storage) fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
@@ -19,8 +18,8 @@ pub(in crate::storage) fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> 
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no reason given");
         // Engines unwrap some errors of the operating system; a full disk is no damage.
-        if text.contains("Os { code: ") {
-            return Err(Fault::Io(io::Error::other(text.to_owned())));
+        if let Some(error) = os_error_in(text) {
+            return Err(Fault::Io(error));
         }
         Err(Fault::Damaged(format!("reading it failed: {}", text.lines().next().unwrap_or_default())))
     })

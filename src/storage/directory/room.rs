@@ -22,6 +22,12 @@ pub(in crate::storage) fn probe(path: &Path) -> io::Result<()> {
     written.and(removed)
 }
 
+/// Whether something failed for want of room: on the disk, in a quota, under a limit on file sizes.
+pub(in crate::storage) fn is_out_of_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// Writes the file's bytes over themselves. After a failed sync the kernel takes the pages for clean, and
 /// a later sync would succeed without writing them; this makes them dirty again.
 pub(in crate::storage) fn write_again(path: &Path) -> io::Result<()> {

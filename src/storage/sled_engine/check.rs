@@ -44,17 +44,6 @@ pub(super) fn check(dir: &Path, copy: &Path, seen: Head, cache_bytes: u64) -> Re
     result
 }
 
-/// Whether a check failed for want of room for the copy.
-pub(super) fn is_out_of_room(fault: &Fault) -> bool {
-    match fault {
-        Fault::Io(error) => matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-        ),
-        Fault::Damaged(_) | Fault::Newer { .. } => false,
-    }
-}
-
 fn check_copy(dir: &Path, copy: &Path, way: Sound, seen: Head, cache_bytes: u64) -> Result<Sound, Fault> {
     remove(copy)?;
     copy_files(dir, copy, way == Sound::AsItStands)?;

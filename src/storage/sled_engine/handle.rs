@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::fault::Fault;
+use super::fault::{Fault, os_error_in};
 use super::guard::{Quiet, guarded};
 
 /// The length of a segment of sled's log. Fixed for ever: sled refuses a store with another one.
@@ -99,7 +99,11 @@ fn remove_snapshots(dir: &Path, which: impl Fn(&str) -> bool) -> io::Result<()> 
 pub(super) fn fault_from(error: ::sled::Error) -> Fault {
     match error {
         ::sled::Error::Io(error) if error.raw_os_error().is_some() || is_lock(&error) => Fault::Io(error),
-        ::sled::Error::Io(error) => Fault::Damaged(format!("reading it ends early: {error}")),
+        // What one of sled's threads has met comes as a copy.
+        ::sled::Error::Io(error) => match os_error_in(&error.to_string()) {
+            Some(error) => Fault::Io(error),
+            None => Fault::Damaged(format!("reading it ends early: {error}")),
+        },
         ::sled::Error::Corruption { .. } => Fault::Damaged("a checksum does not fit".to_owned()),
         other @ (::sled::Error::CollectionNotFound(_)
         | ::sled::Error::Unsupported(_)

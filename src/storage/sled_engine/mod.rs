@@ -48,7 +48,7 @@ use super::directory::fault::{self, Fault};
 use super::directory::guard::{self, guarded};
 use super::directory::head::{self, Head};
 use super::directory::layout::{self, Kind, Marker};
-use super::directory::room::{allocated_bytes, probe, write_again};
+use super::directory::room::{allocated_bytes, is_out_of_room, probe, write_again};
 use super::directory::witness::{self, Witness};
 use super::{Batch, CommitError, Compaction, Engine, EngineKind, LoadError, OpenError, Visitor};
 
@@ -290,7 +290,7 @@ fn open_existing(
         Ok(Sound::AsItStands) => {}
         Ok(Sound::WithoutSnapshots) => handle::remove_all_snapshots(&dir)?,
         // A start must not fail for want of room for a copy; the store is checked all the same.
-        Err(fault) if check::is_out_of_room(&fault) => {
+        Err(Fault::Io(error)) if is_out_of_room(&error) => {
             tracing::warn!("no room to check the store on a copy; it is checked in place");
         }
         Err(fault) => return Err(fault),
