@@ -15,6 +15,8 @@ on_every_engine!(
     damage_is_harmless_or_refused,
     a_damaged_store_is_set_aside_when_asked,
     a_store_of_the_other_engine_is_refused_and_untouched,
+    a_store_removed_while_it_is_in_use_takes_no_more_pushes,
+    a_new_store_is_told_from_an_old_one,
 );
 
 const HARMS: usize = 64;
@@ -220,6 +222,35 @@ fn a_store_in_use_is_refused_and_its_owner_not_disturbed() {
     first.kill();
     let second = Process::start(&store, &[]);
     assert_eq!(value(&second.scrape(), "m{instance=\"\",job=\"j\"}"), 2.0);
+}
+
+/// What is acknowledged must be found at the next start, so nothing is once somebody has removed the store.
+fn a_store_removed_while_it_is_in_use_takes_no_more_pushes(engine: &str) {
+    let (_scratch, store) = scratch();
+    let gateway = Process::start(&store, &[engine]);
+    assert_eq!(gateway.post("/metrics/job/j", "m 1\n").status, 200);
+    fs::remove_dir_all(&store).unwrap();
+    let scrape = without_own(&gateway.scrape());
+    for _ in 0..2 {
+        let answer = gateway.post("/metrics/job/j", "m 1\n");
+        assert_eq!(answer.status, 503, "{}", answer.body);
+    }
+    assert!(gateway.log().contains("was removed while the store was in use"), "{}", gateway.log());
+    assert_eq!(gateway.get("/-/ready").status, 503);
+    assert_eq!(without_own(&gateway.scrape()), scrape, "what was stored is still shown");
+    assert_eq!(gateway.stop().code(), Some(75), "not everything is written");
+    assert!(!store.exists(), "no other store is made");
+}
+
+/// A path that is mistyped looks like any start otherwise.
+fn a_new_store_is_told_from_an_old_one(engine: &str) {
+    const NEW: &str = "there was no store; a new one was made";
+    let (_scratch, store) = scratch();
+    let gateway = Process::start(&store, &[engine]);
+    assert!(gateway.log().contains(NEW), "{}", gateway.log());
+    gateway.kill();
+    let gateway = Process::start(&store, &[engine]);
+    assert!(!gateway.log().contains(NEW), "{}", gateway.log());
 }
 
 #[test]

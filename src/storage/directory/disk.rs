@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Makes files and directories durable.
@@ -35,6 +36,17 @@ impl Disk for SystemDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
+}
+
+/// Syncs a file of the store that is in use. Fails where somebody has removed it: its bytes would be lost with the
+/// process, however often they are synced.
+pub(in crate::storage) fn sync_in_use(disk: &dyn Disk, path: &Path, file: &File) -> io::Result<()> {
+    disk.sync_file(path, file)?;
+    if file.metadata()?.nlink() > 0 {
+        return Ok(());
+    }
+    let text = format!("{} was removed while the store was in use", path.display());
+    Err(io::Error::new(io::ErrorKind::NotFound, text))
 }
 
 /// Syncs every file below a directory, then the directories, the innermost first.

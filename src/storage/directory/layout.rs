@@ -83,7 +83,10 @@ pub(in crate::storage) fn begin(path: &Path, engine: EngineKind, disk: &dyn Disk
 pub(in crate::storage) fn finish(path: &Path, engine: EngineKind, disk: &dyn Disk) -> io::Result<()> {
     sync_tree(disk, &generation_dir(path, 1))?;
     write_marker(path, Marker { engine, generation: 1 }, disk)?;
-    disk.sync_dir(fs::canonicalize(path)?.parent().unwrap_or(Path::new("/")))
+    disk.sync_dir(fs::canonicalize(path)?.parent().unwrap_or(Path::new("/")))?;
+    // A path that is mistyped, or a file system that is not mounted, would look like any other start.
+    tracing::info!(path = %path.display(), %engine, "there was no store; a new one was made");
+    Ok(())
 }
 
 /// Looks at a directory without changing it. A store that another engine keeps is an error; what was only

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use redb::StorageBackend;
 
 use crate::storage::Disk;
+use crate::storage::directory::disk::sync_in_use;
 
 /// Bytes of a block that an [`Overlay`] keeps.
 const BLOCK_BYTES: u64 = 4096;
@@ -63,7 +64,7 @@ impl StorageBackend for OnDisk {
 
     fn sync_data(&self) -> io::Result<()> {
         self.seal.check()?;
-        self.disk.sync_file(&self.path, &self.file)
+        sync_in_use(&*self.disk, &self.path, &self.file)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

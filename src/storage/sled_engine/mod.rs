@@ -156,7 +156,7 @@ impl SledEngine {
             self.failure = Some(Failure { before, after, at_sync: false });
             return Err(CommitError::Write { reason: fault.reason() });
         }
-        let synced = self.disk.sync_file(&self.dir.join("db"), &open.log);
+        let synced = disk::sync_in_use(&*self.disk, &self.dir.join("db"), &open.log);
         if let Err(error) = synced.and_then(|()| self.witness.record(after)) {
             self.failure = Some(Failure { before, after, at_sync: true });
             return Err(CommitError::Write { reason: error.to_string() });
