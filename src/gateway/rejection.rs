@@ -70,8 +70,9 @@ pub enum Rejection {
     },
     /// The type differs from that of the stored family.
     #[error(
-        "collected metric \"{family}\" (line {line}) is a {pushed} and not a {stored}, which it is in the group \
-         {holder}; push it as a {stored}, under another name, or delete that group: {deletion}"
+        "collected metric \"{family}\" (line {line}) is {} and not {}, which it is in the group \
+         {holder}; push it as {}, under another name, or delete that group: {deletion}",
+        pushed.with_article(), stored.with_article(), stored.with_article()
     )]
     TypeClash {
         /// The family's name.

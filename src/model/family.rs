@@ -55,6 +55,13 @@ impl MetricType {
             Self::StateSet => "stateset",
         }
     }
+
+    /// Its name in a sentence: "a counter", "an info".
+    pub fn with_article(self) -> String {
+        let name = self.as_str();
+        let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        format!("{article} {name}")
+    }
 }
 
 impl fmt::Display for MetricType {
@@ -248,4 +255,16 @@ pub struct Quantile {
     pub quantile: f64,
     /// The value at that quantile.
     pub value: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MetricType;
+
+    #[test]
+    fn types_stand_in_a_sentence() {
+        let named =
+            [MetricType::Counter, MetricType::Untyped, MetricType::Info].map(MetricType::with_article);
+        assert_eq!(named, ["a counter", "an untyped", "an info"]);
+    }
 }
