@@ -157,17 +157,16 @@ fn open_gateway(config: &Config, metrics: &Arc<Metrics>) -> Result<Gateway, AppE
 }
 
 fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Box<dyn Engine>, AppError> {
-    let opened = match kind {
+    Ok(match kind {
         EngineKind::Sled => {
             let options = SledOptions { cache_bytes, ..SledOptions::default() };
-            SledEngine::open(path, &options).map(|engine| Box::new(engine) as Box<dyn Engine>)
+            Box::new(SledEngine::open(path, &options)?)
         }
         EngineKind::Redb => {
             let options = RedbOptions { cache_bytes, ..RedbOptions::default() };
-            RedbEngine::open(path, &options).map(|engine| Box::new(engine) as Box<dyn Engine>)
+            Box::new(RedbEngine::open(path, &options)?)
         }
-    };
-    Ok(opened?)
+    })
 }
 
 fn load(config: &Config, metrics: &Arc<Metrics>, engine: Box<dyn Engine>) -> Result<Gateway, RestoreError> {
