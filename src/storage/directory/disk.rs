@@ -4,7 +4,7 @@
 //! machine that loses power or has no room.
 
 use std::fmt::Debug;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -42,7 +42,11 @@ impl Disk for SystemDisk {
 /// process, however often they are synced.
 pub(in crate::storage) fn sync_in_use(disk: &dyn Disk, path: &Path, file: &File) -> io::Result<()> {
     disk.sync_file(path, file)?;
-    if file.metadata()?.nlink() > 0 {
+    let held = file.metadata()?;
+    // Not every file system counts links.
+    let is_named =
+        || fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (held.dev(), held.ino()));
+    if held.nlink() > 0 || is_named() {
         return Ok(());
     }
     let text = format!("{} was removed while the store was in use", path.display());
@@ -51,7 +55,7 @@ pub(in crate::storage) fn sync_in_use(disk: &dyn Disk, path: &Path, file: &File)
 
 /// Syncs every file below a directory, then the directories, the innermost first.
 pub(in crate::storage) fn sync_tree(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
+    for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             sync_tree(disk, &entry.path())?;
