@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::engines::{REDB, SLED, on_every_engine, records_file};
-use crate::support::process::{Process, scratch};
+use crate::support::process::{Process, scratch, wait_until};
 use crate::support::samples::{value, without_own};
 use crate::support::workload::Writer;
 
@@ -235,7 +235,7 @@ fn a_store_removed_while_it_is_in_use_takes_no_more_pushes(engine: &str) {
         let answer = gateway.post("/metrics/job/j", "m 1\n");
         assert_eq!(answer.status, 503, "{}", answer.body);
     }
-    assert!(gateway.log().contains("was removed while the store was in use"), "{}", gateway.log());
+    wait_until("the log says why", || gateway.log().contains("was removed while the store was in use"));
     assert_eq!(gateway.get("/-/ready").status, 503);
     assert_eq!(without_own(&gateway.scrape()), scrape, "what was stored is still shown");
     assert_eq!(gateway.stop().code(), Some(75), "not everything is written");
