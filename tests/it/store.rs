@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tallygate::storage::testing::Chance;
+
 use crate::support::engines::{REDB, SLED, on_every_engine, records_file};
 use crate::support::process::{Process, scratch, wait_until};
 use crate::support::samples::{value, without_own};
@@ -74,16 +76,6 @@ fn refused(code: i32, flags: &[&str]) -> String {
 
 fn flag(store: &Path) -> String {
     format!("--persistence.file={}", store.display())
-}
-
-/// The same choices in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % end
-    }
 }
 
 /// Flips a bit of a file or cuts it; says what it did.

@@ -2,10 +2,12 @@
 //!
 //! Nothing of the gateway itself uses them.
 
+mod chance;
 mod failing;
 mod frozen;
 mod power;
 
+pub use chance::Chance;
 pub use failing::{FailingEngine, Fate};
 pub use frozen::{Freezer, FrozenEngine};
 pub use power::{Cut, LosingDisk};

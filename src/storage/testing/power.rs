@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::unless_gone;
+use super::{Chance, unless_gone};
 use crate::storage::Disk;
 
 const BLOCK_BYTES: usize = 4096;
@@ -176,21 +176,22 @@ fn names_in(dir: &Path) -> io::Result<BTreeMap<String, u64>> {
     Ok(names)
 }
 
-/// Chance, the same for the same seed.
+/// What becomes of each part of what was not synced.
 struct Dice {
-    state: Option<u64>,
+    /// `None` where all is lost.
+    chance: Option<Chance>,
 }
 
 impl Dice {
     fn new(cut: Cut) -> Dice {
         match cut {
-            Cut::LosesAll => Dice { state: None },
-            Cut::LosesSome(seed) => Dice { state: Some(seed) },
+            Cut::LosesAll => Dice { chance: None },
+            Cut::LosesSome(seed) => Dice { chance: Some(Chance(seed)) },
         }
     }
 
     fn survives(&mut self) -> bool {
-        self.next() & 1 == 1
+        self.chance.as_mut().is_some_and(|chance| chance.next() & 1 == 1)
     }
 
     /// The length that is found of a file that had one and has another.
@@ -202,18 +203,6 @@ impl Dice {
         if blocks == 0 || self.survives() {
             return new;
         }
-        let kept = usize::try_from(self.next() % blocks as u64).expect("it is below a usize");
-        old.min(new) + kept * BLOCK_BYTES
-    }
-
-    /// 0 for ever where all is lost.
-    fn next(&mut self) -> u64 {
-        let Some(state) = &mut self.state else { return 0 };
-        // splitmix64
-        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = *state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        old.min(new) + self.chance.as_mut().map_or(0, |chance| chance.below(blocks)) * BLOCK_BYTES
     }
 }

@@ -20,7 +20,7 @@ use super::{
     Batch, Disk, Engine, EngineKind, LoadError, OpenError, RedbEngine, RedbOptions, SledEngine, SledOptions,
     SystemDisk,
 };
-use crate::storage::testing::unless_gone;
+use crate::storage::testing::{Chance, unless_gone};
 
 /// An engine that keeps its records in files.
 trait Kept: Engine + Sized + 'static {
@@ -143,31 +143,6 @@ impl Disk for Narrow {
 
     fn available_bytes(&self, _: &Path) -> io::Result<u64> {
         Ok(self.0.load(Ordering::SeqCst) as u64)
-    }
-}
-
-/// Chance with a seed, so that a failure can be had again.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(length + 8);
-        while bytes.len() < length {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
-        }
-        bytes.truncate(length);
-        bytes
     }
 }
 
