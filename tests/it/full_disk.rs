@@ -181,8 +181,7 @@ fn a_start_on_a_full_disk_serves_or_says_that_there_is_no_room(engine: &str) {
     let mut checked = false;
     for room in [0, 0, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 8 << 20] {
         disk.fill_but(room);
-        let file = format!("--persistence.file={}", store.display());
-        match Process::spawn(Process::command(&[&file, flags[0], flags[1]])) {
+        match Process::try_start(&store, &flags) {
             Ok(gateway) => {
                 let scrape = gateway.scrape();
                 if !checked {

@@ -114,10 +114,7 @@ fn a_socket_left_behind_is_replaced_and_one_in_use_is_not() {
     let first = Process::start(&store, &[&listen]);
     wait_until("it listens on all", || addresses(&first).len() == 2);
     let other = store.with_extension("other");
-    let second = || {
-        let file = format!("--persistence.file={}", other.display());
-        Process::spawn(Process::command(&[&listen, &file]))
-    };
+    let second = || Process::try_start(&other, &[&listen]);
     let (status, log) = second().err().expect("the socket is taken");
     assert_eq!(status.code(), Some(75));
     assert!(log.contains(&format!("cannot listen on unix://{}: ", socket.display())), "{log}");

@@ -106,8 +106,7 @@ fn damage_is_harmless_or_refused(engine: &str) {
         let mut files = whole.clone();
         let harm = harm(&mut files, engine, &mut chance);
         plant(&store, &files);
-        let store_flag = flag(&store);
-        match Process::spawn(Process::command(&[&store_flag, engine])) {
+        match Process::try_start(&store, &[engine]) {
             Ok(gateway) => {
                 assert!(without_own(&gateway.scrape()) == scrape, "round {round}: {harm}: another scrape");
                 harmless += 1;

@@ -418,8 +418,7 @@ fn a_file_with_a_mistake_stops_the_start() {
             Some(config) => fs::write(&path, config).unwrap(),
             None => drop(fs::remove_file(&path)),
         }
-        let file = format!("--persistence.file={}", store.display());
-        Process::spawn(Process::command(&[&format!("--web.config.file={}", path.display()), &file]))
+        Process::try_start(&store, &[&format!("--web.config.file={}", path.display())])
     };
     for (config, text) in [
         (None, "cannot read"),

@@ -41,10 +41,15 @@ impl Process {
 
     /// Starts a gateway with its store in a directory.
     pub fn start(store: &Path, flags: &[&str]) -> Self {
+        Self::try_start(store, flags).expect("the gateway starts")
+    }
+
+    /// The same where it may not start; the exit code and the log then.
+    pub fn try_start(store: &Path, flags: &[&str]) -> Result<Self, (ExitStatus, String)> {
         let file = format!("--persistence.file={}", store.display());
         let mut all = vec![file.as_str()];
         all.extend(flags);
-        Self::spawn(Self::command(&all)).expect("the gateway starts")
+        Self::spawn(Self::command(&all))
     }
 
     /// Runs a command that starts a gateway; the log if it ends before it listens.
