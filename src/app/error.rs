@@ -8,7 +8,7 @@ use crate::storage::{CommitError, OpenError};
 
 /// The exit code where the same start may do later, although nobody changes the store or a flag: `EX_TEMPFAIL` of
 /// `sysexits.h`. `packaging/systemd` starts again after it, and not after 1.
-pub(super) const EXIT_MAY_PASS: u8 = 75;
+const EXIT_MAY_PASS: u8 = 75;
 const EXIT_FAILURE: u8 = 1;
 
 /// Why the program ends other than by a clean stop.

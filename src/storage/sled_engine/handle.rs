@@ -38,6 +38,8 @@ pub(super) fn remove_all_snapshots(dir: &Path) -> io::Result<()> {
 /// not every file system shortens a file in one step. sled 0.34.7 takes the end of the file for the end of the
 /// log, stops there, and finds no page of what comes later. In a segment that is whole it takes zeros for the
 /// end of the segment and goes on. Where the log does end in the last segment, sled writes such zeros itself.
+///
+/// Not for a log that a handle may still be letting go of: it could grow in between, and lose its end here.
 pub(super) fn fill_last_segment(dir: &Path) -> io::Result<()> {
     let log = match File::options().write(true).open(dir.join("db")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
